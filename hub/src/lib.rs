@@ -1,0 +1,218 @@
+//! The hub's rooms: what is opened, read and signed at a reading hospital.
+//!
+//! Locked, a hub takes custody, forwards, grants claims and keeps reports; unlocked, it opens what is sealed to its
+//! pool, counts it, and gives a case's files to the reader whose claim allows it, audit entry first. Steps 6 to 10 of
+//! the path of a Study (docs/ARCHITECTURE.md); the networks and the claims themselves are the core's.
+
+mod audit;
+mod core;
+pub mod export;
+mod keyring;
+mod opening;
+mod pool;
+pub mod reading;
+pub mod report;
+
+pub use crate::core::{Core, Refused};
+pub use audit::{Act, Entry};
+pub use keyring::UnlockedKeys;
+pub use opening::ParcelError;
+
+use audit::AuditLog;
+use keyring::KeyRing;
+use radmesh_protocol::{
+    claim::ClaimState,
+    envelope::at_rest::AtRestKey,
+    id::{CaseId, NodeId},
+    node::Notice,
+    ranges::Ranges,
+    record::Record,
+    worklist::{item::WorklistItem, order::OrderDetails},
+};
+use radmesh_store::Store;
+use rand_core::CryptoRng;
+use reading::{Row, Sight};
+use report::{Held, ReadingContext};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, RwLock},
+};
+use tokio::sync::{Notify, broadcast};
+
+/// Number of the audit log's room (`protocol/SPEC.md`, Storage).
+pub(crate) const ROOM_AUDIT: u16 = 0x100;
+
+/// What a hub is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The core, to read and to command.
+    pub core: Core,
+    /// The node's store.
+    pub store: Arc<Store>,
+    /// Its at-rest key.
+    pub at_rest: AtRestKey,
+    /// This node.
+    pub me: NodeId,
+    /// Chance, from the node.
+    pub rng: Box<dyn Chance>,
+}
+
+/// A source of chance that the node gives.
+pub trait Chance: CryptoRng + Send + fmt::Debug {}
+impl<T: CryptoRng + Send + fmt::Debug> Chance for T {}
+
+/// The hub's rooms, for the node to run and the control socket to ask.
+#[derive(Debug)]
+pub struct Hub {
+    core: Core,
+    store: Arc<Store>,
+    at_rest: AtRestKey,
+    me: NodeId,
+    rng: Mutex<Box<dyn Chance>>,
+    keys: RwLock<Option<KeyRing>>,
+    audit: Mutex<AuditLog>,
+    work: Notify,
+}
+
+/// A case that can't be named so.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// No case begins so.
+    #[error("no case begins with {0:?}")]
+    None(String),
+    /// Several do.
+    #[error("{count} cases begin with {prefix:?}")]
+    Several {
+        /// As typed.
+        prefix: String,
+        /// Cases.
+        count: usize,
+    },
+}
+
+impl Hub {
+    /// A locked hub; [`Self::replay`] then takes its private records.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { core, store, at_rest, me, rng } = parts;
+        let (rng, keys, audit) = (Mutex::new(rng), RwLock::new(None), Mutex::new(AuditLog::new()));
+        Self { core, store, at_rest, me, rng, keys, audit, work: Notify::new() }
+    }
+
+    /// Takes a private record that the journal held.
+    pub fn replay(&self, record: &Record) {
+        if let Record::Room { room: ROOM_AUDIT, sealed, .. } = record {
+            self.audit().replay(&self.at_rest, sealed);
+        }
+    }
+
+    /// Opens what arrives, for as long as the hub is unlocked and the node runs.
+    pub async fn run(self: Arc<Self>, mut notices: broadcast::Receiver<Notice>) {
+        loop {
+            let hub = Arc::clone(&self);
+            let pass = tokio::task::spawn_blocking(move || hub.open_what_is_here()).await;
+            if pass.is_err() {
+                tracing::error!("opening parcels failed; the next arrival tries again");
+            }
+            tokio::select! {
+                () = self.work.notified() => {}
+                notice = notices.recv() => match notice {
+                    Err(broadcast::error::RecvError::Closed) => return,
+                    // Missed notices are no loss: every pass looks at all that is here.
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => while notices.try_recv().is_ok() {},
+                },
+            }
+        }
+    }
+
+    /// Takes the reading keys, until the process ends.
+    pub fn unlock(&self, keys: UnlockedKeys) {
+        *self.keys.write().expect("no holder of the keys panics") = Some(KeyRing::new(keys));
+        self.work.notify_one();
+    }
+
+    /// Whether the hub can open anything.
+    #[must_use]
+    pub fn is_unlocked(&self) -> bool {
+        self.keys.read().expect("no holder of the keys panics").is_some()
+    }
+
+    /// Every case of the pool, the most urgent and oldest first.
+    #[must_use]
+    pub fn worklist(&self) -> Vec<Row> {
+        let node = self.core.read();
+        let keys = self.keys.read().expect("no holder of the keys panics");
+        let mut items: Vec<&WorklistItem> = node.worklist().items().collect();
+        items.sort_by_key(|item| (item.class, item.since, item.case));
+        let row = |item: &&WorklistItem| {
+            let here =
+                |manifest: &_| node.parcel(manifest).map_or_else(Ranges::new, |view| Ranges::whole(view.bytes_here));
+            let order = keys.as_ref().and_then(|keys| open_order(keys, item, node.roster().federation()));
+            Row::of(item, Sight { roster: node.roster(), here: &here, order })
+        };
+        items.iter().map(row).collect()
+    }
+
+    /// The one case whose id begins so.
+    ///
+    /// # Errors
+    /// [`FindError`].
+    pub fn find(&self, prefix: &str) -> Result<CaseId, FindError> {
+        let node = self.core.read();
+        let wanted = prefix.to_ascii_lowercase();
+        let mut fits =
+            node.worklist().items().map(|item| item.case).filter(|case| case.to_string().starts_with(&wanted));
+        let first = fits.next().ok_or_else(|| FindError::None(prefix.to_owned()))?;
+        let more = fits.count();
+        if more > 0 { Err(FindError::Several { prefix: prefix.to_owned(), count: more + 1 }) } else { Ok(first) }
+    }
+
+    /// What a person's statement about a case must name; `None` if the case is not here or has no pool key.
+    #[must_use]
+    pub fn reading_context(&self, case: &CaseId) -> Option<ReadingContext> {
+        let node = self.core.read();
+        let roster = node.roster();
+        let item = node.worklist().item(case)?;
+        let (_, pool) = pool::current_key(&node, roster.pool_of(&item.site)?)?;
+        let clinic = roster.node(&item.site)?.reading;
+        let held = |claimant, transaction, token| Held {
+            claimant,
+            name: reading::person_name(roster, &claimant),
+            transaction,
+            token,
+        };
+        Some(ReadingContext {
+            federation: roster.federation(),
+            node: self.me,
+            case: *case,
+            roster_version: roster.version(),
+            recipients: vec![pool, roster.recovery()?, clinic],
+            standing: reading::standing(item),
+            claim: match item.claim {
+                ClaimState::Granted { claimant, transaction, token, .. } => {
+                    Some(held(claimant, transaction, Some(token)))
+                }
+                ClaimState::Tentative { claimant, transaction, .. } => Some(held(claimant, transaction, None)),
+                ClaimState::Free | ClaimState::Completed { .. } => None,
+            },
+        })
+    }
+
+    fn audit(&self) -> MutexGuard<'_, AuditLog> {
+        self.audit.lock().expect("no writer of the audit log panics")
+    }
+
+    fn rng(&self) -> MutexGuard<'_, Box<dyn Chance>> {
+        self.rng.lock().expect("drawing chance does not panic")
+    }
+}
+
+fn open_order(
+    keys: &KeyRing,
+    item: &WorklistItem,
+    federation: radmesh_protocol::id::FederationId,
+) -> Option<OrderDetails> {
+    let sealed = &item.order.as_ref()?.sealed;
+    let plain = keys.open_body(sealed, &federation).ok()?;
+    OrderDetails::parse(&plain).ok()
+}

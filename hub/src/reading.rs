@@ -1,0 +1,208 @@
+//! The reading worklist: every case of the pool as a row, with its order opened when the hub is unlocked.
+//!
+//! The row is what `radmesh worklist` prints and what `--json` promises: its keys are stable. A locked hub shows the
+//! same rows without what is sealed, and says so.
+
+use radmesh_protocol::{
+    claim::ClaimState,
+    class::Class,
+    id::{ManifestId, NodeId, PersonId},
+    ranges::Ranges,
+    report::Status,
+    roster::Roster,
+    worklist::{
+        item::{CustodyState, Place, Reading, State, WorklistItem},
+        order::OrderDetails,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// One case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The case id; every command takes its first characters too.
+    pub case: String,
+    /// Name of the clinic.
+    pub site: String,
+    /// stat, urgent, routine or prior.
+    pub class: String,
+    /// scheduled, in progress, completed or cancelled (PS3.4 CC.1.1).
+    pub state: String,
+    /// Who has claimed it.
+    pub claimed_by: Option<String>,
+    /// Whether the home hub has not answered the claim yet.
+    pub claim_is_tentative: bool,
+    /// Seconds the claim lasts at most after it was granted, unless renewed.
+    pub claim_lease_s: Option<u64>,
+    /// Whether the order below could be opened.
+    pub order_is_open: bool,
+    /// Patient's name.
+    pub patient_name: Option<String>,
+    /// Patient ID.
+    pub patient_id: Option<String>,
+    /// YYYYMMDD.
+    pub birth_date: Option<String>,
+    /// M, F or O.
+    pub sex: Option<String>,
+    /// The clinical question.
+    pub indication: Option<String>,
+    /// Modalities in the Study.
+    pub modalities: Vec<String>,
+    /// Study Description.
+    pub study_description: Option<String>,
+    /// YYYYMMDD.
+    pub study_date: Option<String>,
+    /// Names of fields that could not be decoded by (0008,0005) and are shown raw.
+    pub undecoded: Vec<String>,
+    /// Parcels announced.
+    pub parcels: usize,
+    /// Instances announced.
+    pub instances: u32,
+    /// Sealed bytes announced.
+    pub sealed_bytes: u64,
+    /// Sealed bytes at this hub.
+    pub sealed_bytes_here: u64,
+    /// The home hub has signed for every parcel of the closed Study.
+    pub delivered: bool,
+    /// A second custodian has too.
+    pub safe: bool,
+    /// An unlocked hub has opened and counted everything.
+    pub ready_to_read: bool,
+    /// What a person must look at, if anything.
+    pub warning: Option<String>,
+    /// Reports, in the order of their signing clocks.
+    pub reports: Vec<ReportRow>,
+}
+
+/// One report of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportRow {
+    /// The event that carries it.
+    pub report: String,
+    /// preliminary, final or addendum.
+    pub status: String,
+    /// Its signer.
+    pub reader: String,
+    /// standing, standing_tentative, superseded, second_read or changed.
+    pub place: String,
+    /// Whether the clinic has it.
+    pub delivered: bool,
+}
+
+/// What a row is made from, beside the item.
+pub(crate) struct Sight<'a> {
+    pub(crate) roster: &'a Roster,
+    /// Which bytes of a parcel are here.
+    pub(crate) here: &'a dyn Fn(&ManifestId) -> Ranges,
+    pub(crate) order: Option<OrderDetails>,
+}
+
+impl Row {
+    pub(crate) fn of(item: &WorklistItem, sight: Sight<'_>) -> Self {
+        let Sight { roster, here, order } = sight;
+        let order_is_open = order.is_some();
+        let shown =
+            |field: fn(&OrderDetails) -> &str| order.as_ref().map(|o| field(o).to_owned()).filter(|t| !t.is_empty());
+        let parcels = || item.parcels.iter();
+        let mut reports: Vec<_> = item.reports.iter().collect();
+        reports.sort_by_key(|(event, report)| (report.signed, **event));
+        Self {
+            case: item.case.to_string(),
+            site: node_name(roster, &item.site),
+            class: class_word(item.class).into(),
+            state: state_word(item.state).into(),
+            claimed_by: item.claim.holder().map(|person| person_name(roster, &person)),
+            claim_is_tentative: matches!(item.claim, ClaimState::Tentative { .. }),
+            claim_lease_s: match item.claim {
+                ClaimState::Granted { ttl, .. } => Some(ttl.0 / 1000),
+                _ => None,
+            },
+            order_is_open,
+            patient_name: shown(|o| o.patient_name.reveal()),
+            patient_id: shown(|o| o.patient_id.reveal()),
+            birth_date: shown(|o| o.birth_date.reveal()),
+            sex: shown(|o| o.sex.reveal()),
+            indication: shown(|o| o.indication.reveal()),
+            study_description: shown(|o| o.description.reveal()),
+            study_date: shown(|o| o.study_date.reveal()),
+            modalities: order.as_ref().map(|o| o.modalities.clone()).unwrap_or_default(),
+            undecoded: order.as_ref().map(|o| o.undecoded.clone()).unwrap_or_default(),
+            parcels: item.parcels.len(),
+            instances: parcels()
+                .filter(|(_, p)| p.kind != radmesh_protocol::parcel::PartKind::Preview)
+                .map(|(_, p)| p.instances)
+                .sum(),
+            sealed_bytes: parcels().map(|(_, p)| p.sealed_bytes).sum(),
+            sealed_bytes_here: parcels().map(|(manifest, _)| here(manifest).bytes()).sum(),
+            delivered: item.custody >= CustodyState::Delivered,
+            safe: item.custody >= CustodyState::Safe,
+            ready_to_read: matches!(item.reading, Reading::Ready { .. }),
+            warning: warning(item),
+            reports: reports
+                .into_iter()
+                .map(|(event, report)| ReportRow {
+                    report: event.to_string(),
+                    status: report.status.to_string(),
+                    reader: person_name(roster, &report.person),
+                    place: place_word(report.place).into(),
+                    delivered: report.delivered == radmesh_protocol::worklist::item::Delivered::Yes,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn warning(item: &WorklistItem) -> Option<String> {
+    match item.reading {
+        Reading::Miscounted { found, announced, .. } => Some(format!(
+            "a parcel holds {found} Instances where the clinic counted {announced}: call the clinic before reading"
+        )),
+        Reading::NotYet { .. } | Reading::Ready { .. } => None,
+    }
+}
+
+/// A node's name in the roster, or the head of its id.
+pub(crate) fn node_name(roster: &Roster, node: &NodeId) -> String {
+    roster.node(node).map_or_else(|| node.to_string()[..12].to_owned(), |member| member.name.clone())
+}
+
+/// A person's name in the roster, or the head of their id.
+pub(crate) fn person_name(roster: &Roster, person: &PersonId) -> String {
+    roster.person(person).map_or_else(|| person.to_string()[..12].to_owned(), |member| member.name.clone())
+}
+
+/// A class as lists say it.
+const fn class_word(class: Class) -> &'static str {
+    match class {
+        Class::Control => "control",
+        Class::Stat => "stat",
+        Class::Urgent => "urgent",
+        Class::Routine => "routine",
+        Class::Prior => "prior",
+    }
+}
+
+const fn state_word(state: State) -> &'static str {
+    match state {
+        State::Scheduled => "scheduled",
+        State::InProgress => "in progress",
+        State::Completed => "completed",
+        State::Canceled => "cancelled",
+    }
+}
+
+const fn place_word(place: Place) -> &'static str {
+    match place {
+        Place::Standing => "standing",
+        Place::StandingTentative => "standing_tentative",
+        Place::Superseded => "superseded",
+        Place::SecondRead => "second_read",
+        Place::Changed => "changed",
+    }
+}
+
+/// Whether a final report stands.
+pub(crate) fn standing(item: &WorklistItem) -> Option<(radmesh_protocol::id::EventHash, Status)> {
+    let event = item.standing?;
+    item.reports.get(&event).map(|report| (event, report.status))
+}

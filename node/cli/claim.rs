@@ -1,0 +1,102 @@
+//! `radmesh claim`: asks the case's home hub for the right to read it.
+
+use super::{CliError, NodeDir, at, passphrase::Passphrase, print};
+use crate::{
+    chance,
+    control::{Request, Wire},
+};
+use clap::Args;
+use radmesh_hub::report::ReadingContext;
+use radmesh_protocol::person::{PersonKeyFile, PersonKeys};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A claim is a lease: it ends by itself unless it is renewed by claiming again. Out of the home hub's reach it is
+/// tentative, and said to be.
+#[derive(Debug, Args)]
+pub(super) struct Claim {
+    #[command(flatten)]
+    node: NodeDir,
+    /// The case, or the first characters of its id.
+    case: String,
+    /// The reader's directory, made by `radmesh person init`.
+    #[arg(long = "as", value_name = "P")]
+    person: PathBuf,
+    #[command(flatten)]
+    passphrase: Passphrase,
+    /// For programs: { outcome: granted|tentative|refused, holder, lease_s, counter, reason }.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How the home hub answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub(crate) enum ClaimOutcome {
+    /// It is theirs.
+    Granted {
+        /// Who holds it.
+        holder: String,
+        /// Seconds until it ends, unless renewed.
+        lease_s: u64,
+        /// Fencing token's counter.
+        counter: u64,
+    },
+    /// The home hub has not answered.
+    Tentative {
+        /// Who asked first.
+        holder: String,
+    },
+    /// It is not.
+    Refused {
+        /// Why, with the holder and the time left.
+        reason: String,
+    },
+}
+
+/// The reader's name and keys, from their directory.
+pub(super) fn reader(dir: &Path, passphrase: &Passphrase) -> Result<(String, PersonKeys), CliError> {
+    let path = dir.join(super::person::KEY_FILE);
+    let bytes = fs::read(&path).map_err(at(&path))?;
+    let file = PersonKeyFile::parse(&bytes)
+        .map_err(|_| CliError::user(format!("{}: this is no person's key file", path.display())))?;
+    let secret = passphrase.ask(&file.name)?;
+    let keys = file.unlock(&secret).map_err(|error| CliError::user(error.to_string()))?;
+    Ok((file.name, keys))
+}
+
+/// What a statement about a case must name.
+pub(super) fn reading_context(dir: &Path, case: &str) -> Result<ReadingContext, CliError> {
+    Wire::connect(dir)?.ask(&Request::ReadingContext { case: case.to_owned() })
+}
+
+impl Claim {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let context = reading_context(&self.node.dir, &self.case)?;
+        let (_, keys) = reader(&self.person, &self.passphrase)?;
+        let signed = context.claim(&keys, &mut chance::os());
+        let (statement, _) = signed.map_err(|error| CliError::user(error.to_string()))?;
+        let outcome: ClaimOutcome = Wire::connect(&self.node.dir)?.ask(&Request::Claim { statement })?;
+        if self.json {
+            print::json(&outcome);
+        }
+        match outcome {
+            ClaimOutcome::Refused { reason } => {
+                Err(CliError::user(reason)
+                    .hint("take another case from `radmesh worklist`, or wait until the lease ends"))
+            }
+            _ if self.json => Ok(()),
+            ClaimOutcome::Granted { holder, lease_s, .. } => {
+                println!("granted to {holder} for {}; claim again to renew", print::seconds(lease_s));
+                Ok(())
+            }
+            ClaimOutcome::Tentative { holder } => {
+                println!("tentative for {holder}: the case's home hub is out of reach, another reader may get it");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line: one file a command, one error type, one way to print.
+//!
+//! Every list has `--json` with stable keys. An error has a kind (its exit code), a sentence that says what is
+//! wrong, and a hint that says what to do next.
+
+mod claim;
+mod demo;
+mod export;
+mod federation;
+mod init;
+mod join;
+mod modality;
+mod passphrase;
+mod person;
+mod print;
+mod release;
+mod report;
+mod reports;
+mod run;
+mod send;
+mod status;
+mod studies;
+mod unlock;
+mod verify;
+mod worklist;
+
+pub(crate) use claim::ClaimOutcome;
+pub(crate) use verify::Outcome as VerifyOutcome;
+
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Who has to act on an error; the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// The person at the keyboard: exit 1.
+    User,
+    /// Whoever set the node up: exit 2.
+    Configuration,
+    /// The link or the peer: exit 3.
+    Network,
+    /// Us: exit 255.
+    Internal,
+}
+
+/// An error as a person meets it.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct CliError {
+    /// Who has to act.
+    pub(crate) kind: Kind,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: Option<String>,
+}
+
+impl CliError {
+    /// The person at the keyboard can mend this.
+    pub(crate) fn user(message: impl Into<String>) -> Self {
+        Self { kind: Kind::User, message: message.into(), hint: None }
+    }
+
+    /// Whoever set the node up can mend this.
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Configuration, message: message.into(), hint: None }
+    }
+
+    /// The link or the peer is at fault.
+    pub(crate) fn network(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Network, message: message.into(), hint: None }
+    }
+
+    /// We are at fault.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Internal, message: message.into(), hint: None }
+    }
+
+    /// Says what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::User => 1,
+            Kind::Configuration => 2,
+            Kind::Network => 3,
+            Kind::Internal => 255,
+        }
+    }
+}
+
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+/// Adds the file to an I/O error, so that it names what could not be read or written.
+pub(crate) fn at(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CliError + '_ {
+    move |error| CliError::configuration(format!("{}: {error}", path.display()))
+}
+
+/// Federated teleradiology for slow links, power cuts and few radiologists.
+#[derive(Debug, Parser)]
+#[command(name = "radmesh", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The roster that `radmesh join` brought.
+pub(crate) fn roster_of(dir: &std::path::Path) -> Result<radmesh_protocol::roster::Roster, CliError> {
+    let path = dir.join(federation::ROSTER_FILE);
+    if !path.exists() {
+        return Err(CliError::configuration(format!("{} has joined no federation", dir.display()))
+            .hint("bring request.radmesh to the ministry, then `radmesh join --dir NODE ROSTER`"));
+    }
+    federation::roster_file(&path)
+}
+
+/// Which node a command speaks to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NodeDir {
+    /// The node's directory.
+    #[arg(long, env = "RADMESH_DIR", default_value = "/var/lib/radmesh", value_name = "NODE")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The ministry's commands: make a federation, admit its members, recover a parcel.
+    #[command(subcommand)]
+    Federation(federation::Command),
+    /// Make a node: its keys, its configuration and the request that the ministry admits.
+    Init(init::Init),
+    /// Make a person's keys and the request that the ministry admits.
+    #[command(subcommand)]
+    Person(person::Command),
+    /// Take a roster from the ministry into a node.
+    Join(join::Join),
+    /// Run the node.
+    Run(run::Run),
+    /// Let a hub open what is sealed to its pool, until it stops.
+    Unlock(unlock::Unlock),
+    /// Hand DICOM files and folders to a spoke, as if a modality had sent them.
+    Send(send::Send),
+    /// What a spoke holds and how far each Study has come.
+    Studies(studies::Studies),
+    /// The cases of this hub's pool.
+    Worklist(worklist::Worklist),
+    /// Reports that have come back to a spoke.
+    Reports(reports::Reports),
+    /// Modalities that may send to a spoke, and those that wait for a word.
+    #[command(subcommand)]
+    Modality(modality::Command),
+    /// How the running node does.
+    Status(status::Status),
+    /// Claim a case for reading.
+    Claim(claim::Claim),
+    /// Give a claimed case back.
+    Release(release::Release),
+    /// Sign a report.
+    Report(report::Report),
+    /// Write a claimed case's DICOM files into a directory.
+    Export(export::Export),
+    /// Check every stored byte against its hash; what is damaged is fetched again.
+    Verify(verify::Verify),
+    /// The whole journey of a Study on this machine, with real images.
+    Demo(demo::Demo),
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Federation(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Person(command) => command.run(),
+        Command::Join(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Unlock(command) => command.run(),
+        Command::Send(command) => command.run(),
+        Command::Studies(command) => command.run(),
+        Command::Worklist(command) => command.run(),
+        Command::Reports(command) => command.run(),
+        Command::Modality(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Claim(command) => command.run(),
+        Command::Release(command) => command.run(),
+        Command::Report(command) => command.run(),
+        Command::Export(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Demo(command) => command.run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `radmesh reports`: what has come back to the clinic.
+
+use super::{CliError, NodeDir, at, print};
+use crate::control::{Request, Wire};
+use clap::Args;
+use serde_json::Value;
+use std::{fs::File, io, path::PathBuf};
+
+/// Every report ever signed for this clinic's cases is here, the newest marked; none is lost or altered.
+#[derive(Debug, Args)]
+pub(super) struct Reports {
+    #[command(flatten)]
+    node: NodeDir,
+    /// Writes this case's report as an A4 PDF.
+    #[arg(long, value_name = "CASE", requires = "to")]
+    pdf: Option<String>,
+    /// The PDF file to write; never over one that is there.
+    #[arg(long, value_name = "FILE", requires = "pdf")]
+    to: Option<PathBuf>,
+    /// For programs; the keys are in docs/operating/lists.md.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Reports {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        if let (Some(case), Some(to)) = (self.pdf, self.to) {
+            let request = Request::ReportPdf { case };
+            let () = Wire::connect(&self.node.dir)?.ask_with_files(
+                &request,
+                |_, _, _| (),
+                |_, _, from| {
+                    let mut file = File::create_new(&to).map_err(at(&to))?;
+                    io::copy(from, &mut file).map(drop).map_err(at(&to))
+                },
+            )?;
+            println!("{}", to.display());
+            return Ok(());
+        }
+        let rows: Vec<Value> = Wire::connect(&self.node.dir)?.ask(&Request::Reports)?;
+        if self.json {
+            print::json(&rows);
+            return Ok(());
+        }
+        for (number, row) in rows.iter().enumerate() {
+            let text = |key: &str| print::shown(row[key].as_str().unwrap_or("-"));
+            if number > 0 {
+                println!();
+            }
+            println!(
+                "{}  {}  {}",
+                &text("case")[..12.min(text("case").len())],
+                text("status").to_uppercase(),
+                text("patient_name")
+            );
+            println!("  signed by {} ({})", text("reader"), text("place").replace('_', " "));
+            if row["warning"].is_string() {
+                println!("  ! {}", text("warning"));
+            }
+            for line in row["text"].as_str().unwrap_or_default().lines() {
+                println!("  | {}", print::shown(line));
+            }
+        }
+        if rows.is_empty() {
+            println!("no report has come back yet");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! `radmesh run`: the node itself.
+
+use super::{CliError, NodeDir, roster_of};
+use crate::{
+    chance,
+    clock::{BUILT, Clock},
+    config::{Config, SpokeConfig},
+    driver::{self, Gossip, Handles},
+    keystore::Keystore,
+    rooms::{self, Rooms},
+};
+use clap::Args;
+use radmesh_hub::{Core, Hub, Parts as HubParts};
+use radmesh_protocol::{
+    id::{FederationId, Incarnation},
+    node::{Node, NodeConfig, Switch},
+    record::Record,
+    roster::{Role, Roster},
+    time::Millis,
+};
+use radmesh_spoke::{Chance, Latest, Parts as SpokeParts, Settings, Spoke};
+use radmesh_store::{Disk, Store};
+use rand_core::Rng;
+use std::{path::Path, sync::Arc};
+use tokio::net::TcpListener;
+
+/// Stays in the foreground; SIGTERM or Ctrl-C stops it, and a power cut does no harm. It logs to standard error, without
+/// patient data; RUST_LOG=debug says more.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    node: NodeDir,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::internal(format!("no runtime: {error}")))?;
+        let outcome = runtime.block_on(run(&self.node.dir));
+        // What is still on a blocking thread has promised nothing: it may end with the process.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+async fn run(dir: &Path) -> Result<(), CliError> {
+    let (config, keys, roster) = (Config::read(dir)?, Keystore::open(dir)?, roster_of(dir)?);
+    let (me, federation) = (keys.signing.node_id(), roster.federation());
+    agree(&config, &roster, &keys)?;
+    let clock = Clock::start();
+    let Woken { node, store, latest, rooms } = wake(dir, &config, &keys, &roster)?;
+    let parts = driver::Parts {
+        node,
+        store: Arc::clone(&store),
+        clock,
+        seed: keys.signing_seed.clone(),
+        federation,
+        listen: config.listen.clone(),
+        gossip: if config.gossip { Gossip::On } else { Gossip::Off },
+    };
+    let refused = |error: driver::DriverError| {
+        CliError::configuration(error.to_string())
+            .hint("see `listen` in radmesh.toml, and whether another node runs here")
+    };
+    let (handles, driver) = driver::start(parts).await.map_err(refused)?;
+
+    let spoke = match &config.spoke {
+        Some(section) => Some(start_spoke(section, &keys, (latest, &store, &handles), federation, clock).await?),
+        None => None,
+    };
+    let hub = (config.role == Role::Hub).then(|| {
+        let core = Core::new(Arc::clone(&handles.node), handles.commands.clone());
+        let parts = HubParts { core, store, at_rest: keys.at_rest.clone(), me, rng: Box::new(chance::os()) };
+        let hub = Arc::new(Hub::new(parts));
+        rooms.iter().for_each(|record| hub.replay(record));
+        tokio::spawn(Arc::clone(&hub).run(handles.notices.subscribe()));
+        hub
+    });
+    let rooms = Rooms {
+        dir: dir.to_owned(),
+        name: config.name.clone(),
+        clock,
+        node: handles.node,
+        commands: handles.commands,
+        spoke,
+        hub,
+    };
+    rooms::listen(Arc::new(rooms))?;
+    let listening = handles.listening.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    tracing::info!(name = %config.name, role = %config.role, node = %me, listening, "running");
+    let stop = driver::asked_to_stop().map_err(|error| CliError::internal(error.to_string()))?;
+    driver.run(stop).await.map_err(|error| CliError::internal(error.to_string()))
+}
+
+/// The ministry's word and the configuration must say the same.
+fn agree(config: &Config, roster: &Roster, keys: &Keystore) -> Result<(), CliError> {
+    let me = keys.signing.node_id();
+    let member = roster.node(&me).filter(|member| member.standing.holds()).ok_or_else(|| {
+        CliError::configuration("the roster in this directory does not admit this node")
+            .hint("bring request.radmesh to the ministry, then `radmesh join` with the new roster")
+    })?;
+    if member.role == config.role {
+        return Ok(());
+    }
+    let (theirs, ours) = (member.role, config.role);
+    Err(CliError::configuration(format!("the ministry admitted this node as {theirs}, radmesh.toml says {ours}")))
+}
+
+/// A node as the journal left it.
+struct Woken {
+    node: Node,
+    store: Arc<Store>,
+    latest: Latest,
+    /// The rooms' records, in the journal's order.
+    rooms: Vec<Record>,
+}
+
+fn wake(dir: &Path, config: &Config, keys: &Keystore, roster: &Roster) -> Result<Woken, CliError> {
+    let disk = Disk::open(dir).map_err(|error| CliError::configuration(error.to_string()))?;
+    let damaged = |error: radmesh_store::OpenError| {
+        CliError::internal(error.to_string()).hint("nothing was changed; keep the directory and ask for help")
+    };
+    let (store, replay) = Store::open(Arc::new(disk), &keys.at_rest).map_err(damaged)?;
+    let mut reserve = [0; 8];
+    chance::os().fill_bytes(&mut reserve);
+    let switch = |on: bool| if on { Switch::On } else { Switch::Off };
+    let mut node = Node::new(NodeConfig {
+        signing: keys.signing.clone(),
+        federation: roster.federation(),
+        incarnation: keys.incarnation,
+        reserve: Incarnation(reserve),
+        floor: BUILT,
+        gossip: switch(config.gossip),
+        anti_entropy: switch(config.anti_entropy),
+        push: switch(config.push),
+    });
+    let (mut latest, mut rooms) = (Latest::default(), Vec::new());
+    // The roster's file is as durable as the journal, and newer after a `radmesh join`.
+    for statement in roster.statements_after(&[]) {
+        node.replay(Record::Statement(statement.to_vec()));
+    }
+    for record in replay {
+        let record = record.map_err(damaged)?;
+        latest.take(&record);
+        match record {
+            Record::Room { .. } if config.role == Role::Hub => rooms.push(record),
+            Record::Room { .. } => {}
+            record => node.replay(record),
+        }
+    }
+    Ok(Woken { node, store: Arc::new(store), latest, rooms })
+}
+
+async fn start_spoke(
+    section: &SpokeConfig,
+    keys: &Keystore,
+    (latest, store, handles): (Latest, &Arc<Store>, &Handles),
+    federation: FederationId,
+    clock: Clock,
+) -> Result<Arc<Spoke>, CliError> {
+    let reading = keys.reading.clone().ok_or_else(|| CliError::configuration("node.key holds no reading key"))?;
+    let parts = SpokeParts {
+        me: keys.signing.node_id(),
+        federation,
+        signer: keys.signing.clone(),
+        reading,
+        at_rest: keys.at_rest.clone(),
+        store: Arc::clone(store),
+        latest,
+        node: Arc::clone(&handles.node),
+        commands: handles.commands.clone(),
+        clock: Arc::new(move || clock.now()),
+        chance: Chance::new(chance::os()),
+        settings: Settings {
+            ae_title: section.ae_title.clone(),
+            quiet: Millis::from_secs(section.quiet_period_s),
+            unknown_sop_classes: section.unknown_sop_classes,
+            modalities: section.modalities.clone(),
+        },
+    };
+    let opened = tokio::task::spawn_blocking(|| Spoke::open(parts)).await;
+    let spoke = opened.map_err(|error| CliError::internal(error.to_string()))?;
+    let spoke = Arc::new(spoke.map_err(|error| CliError::configuration(error.to_string()))?);
+    let dicom = TcpListener::bind(section.dicom_listen).await.map_err(|error| {
+        CliError::configuration(format!("{}: {error}", section.dicom_listen))
+            .hint("see dicom_listen in radmesh.toml, and whether another DICOM service runs here")
+    })?;
+    let (running, notices) = (Arc::clone(&spoke), handles.notices.subscribe());
+    tokio::spawn(async move { running.run(dicom, notices).await });
+    Ok(spoke)
+}

@@ -1,0 +1,141 @@
+//! `radmesh send`: hands in files and folders as if a modality had sent them.
+
+use super::{CliError, NodeDir, at, print};
+use crate::control::{Request, Wire};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// With or without preamble and file meta; whatever is received is kept byte for byte. A file that is no DICOM, or
+/// has no Study or SOP Instance UID, is refused by name with the reason, and the others go on.
+#[derive(Debug, Args)]
+pub(super) struct Send {
+    #[command(flatten)]
+    node: NodeDir,
+    /// Files and folders.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How urgent the Studies are.
+    #[arg(long)]
+    priority: Option<Priority>,
+    /// The clinical question.
+    #[arg(long, value_name = "TEXT")]
+    indication: Option<String>,
+    /// Stays until the home hub has signed for every byte.
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Priority {
+    /// Ahead of everything but reports.
+    Stat,
+    /// Before routine.
+    Urgent,
+    /// In turn.
+    Routine,
+}
+
+impl Priority {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stat => "stat",
+            Self::Urgent => "urgent",
+            Self::Routine => "routine",
+        }
+    }
+}
+
+impl Send {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let mut files = Vec::new();
+        for path in &self.paths {
+            collect(path, &mut files)?;
+        }
+        let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+        let mut progress = print::Progress::new("handing in", total);
+        let (mut done, mut taken, mut refused, mut known) = (0, 0_usize, 0_usize, 0_usize);
+        let mut cases = BTreeSet::new();
+        for (path, bytes) in &files {
+            match self.hand_in(path, *bytes) {
+                Ok(answer) => {
+                    taken += 1;
+                    known += usize::from(answer["novelty"] == "duplicate");
+                    cases.extend(answer["case"].as_str().map(str::to_owned));
+                    if answer["damaged"] == true {
+                        eprintln!("{}: ends early or is malformed; kept as it is, and flagged", path.display());
+                    }
+                }
+                Err(error) if error.kind == super::Kind::User => {
+                    refused += 1;
+                    eprintln!("refused {}: {}", path.display(), error.message);
+                }
+                Err(error) => return Err(error),
+            }
+            done += bytes;
+            progress.at(done, total);
+        }
+        progress.done();
+        println!("{taken} files taken ({known} were here already), {refused} refused, {} cases", cases.len());
+        if self.follow {
+            self.follow(&cases)?;
+        }
+        if taken == 0 {
+            return Err(CliError::user("no file was taken"));
+        }
+        Ok(())
+    }
+
+    fn hand_in(&self, path: &Path, bytes: u64) -> Result<Value, CliError> {
+        let mut file = File::open(path).map_err(|error| CliError::user(error.to_string()))?;
+        let request = Request::SendFile {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes,
+            priority: self.priority.map(|priority| priority.word().to_owned()),
+            indication: self.indication.clone(),
+        };
+        Wire::connect(&self.node.dir)?.send_file(&request, &mut file, bytes)
+    }
+
+    /// Says each change of state until everything is delivered.
+    fn follow(&self, cases: &BTreeSet<String>) -> Result<(), CliError> {
+        let mut said = BTreeSet::new();
+        loop {
+            let rows: Vec<Value> = Wire::connect(&self.node.dir)?.ask(&Request::Studies)?;
+            let ours: Vec<&Value> =
+                rows.iter().filter(|row| row["case"].as_str().is_some_and(|case| cases.contains(case))).collect();
+            for row in &ours {
+                let state =
+                    format!("{}: {}", row["case_short"].as_str().unwrap_or("-"), row["state"].as_str().unwrap_or("-"));
+                if said.insert(state.clone()) {
+                    println!("{}", print::shown(&state));
+                }
+            }
+            if ours.len() == cases.len() && ours.iter().all(|row| row["delivered"] == true) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+/// Files below `path`, in the order of their names, with their bytes; links are not followed.
+fn collect(path: &Path, into: &mut Vec<(PathBuf, u64)>) -> Result<(), CliError> {
+    let facts = fs::symlink_metadata(path).map_err(at(path))?;
+    if facts.is_dir() {
+        let entries: Result<Vec<PathBuf>, _> =
+            fs::read_dir(path).map_err(at(path))?.map(|e| e.map(|e| e.path())).collect();
+        let mut entries = entries.map_err(at(path))?;
+        entries.sort();
+        return entries.iter().try_for_each(|entry| collect(entry, into));
+    }
+    let bytes = fs::metadata(path).map_err(at(path))?.len();
+    into.push((path.to_owned(), bytes));
+    Ok(())
+}

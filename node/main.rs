@@ -1,0 +1,15 @@
+//! radmesh: one binary for every node of the federation, and for the people who run it.
+
+mod chance;
+mod cli;
+mod clock;
+mod config;
+mod control;
+mod driver;
+mod keystore;
+mod rooms;
+mod swarm;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,115 @@
+//! The latch: after the first write or sync that failed, nothing is written any more.
+//!
+//! A receipt for bytes that a dying card never kept is a Study that nobody has. Linux reports a failed fsync once and
+//! then calls the lost pages clean, so a retry that succeeds proves nothing (fsyncgate; RELIABILITY, F4). Every write
+//! of the store passes here; reading goes on, so that reports can still be read.
+
+use crate::medium::{Dir, Medium, Name, is_full};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// The reserve is at most this part of the disk, so that a small one is not all reserve.
+const RESERVE_SHARE: u64 = 8;
+
+/// Why something was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// No space. Nothing is half-done; later writes may succeed.
+    #[error("the disk is full")]
+    Full,
+    /// A write or sync failed, now or before: this process writes nothing any more.
+    #[error("the disk failed; nothing is acknowledged until the node is restarted on a disk that works")]
+    Faulted,
+    /// Over a limit.
+    #[error("a record has {bytes} bytes; the journal takes at most {limit}")]
+    TooLarge {
+        /// Bytes it has.
+        bytes: usize,
+        /// Bytes it may have.
+        limit: usize,
+    },
+    /// The file to write is not there, or the one to make is there already.
+    #[error("the file to write is gone, or the file to make is there already")]
+    Misplaced,
+}
+
+/// A medium that is written only while it never failed.
+#[derive(Debug)]
+pub(crate) struct Latch {
+    medium: Arc<dyn Medium>,
+    faulted: AtomicBool,
+    reserve_bytes: u64,
+}
+
+impl Latch {
+    pub(crate) const fn new(medium: Arc<dyn Medium>, reserve_bytes: u64) -> Self {
+        Self { medium, faulted: AtomicBool::new(false), reserve_bytes }
+    }
+
+    /// For reading.
+    pub(crate) fn medium(&self) -> &dyn Medium {
+        &*self.medium
+    }
+
+    pub(crate) fn faulted(&self) -> bool {
+        self.faulted.load(Ordering::SeqCst)
+    }
+
+    /// Performs a change that may find the disk full.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&dyn Medium) -> io::Result<T>) -> Result<T, WriteError> {
+        if self.faulted() {
+            return Err(WriteError::Faulted);
+        }
+        change(self.medium()).map_err(|error| match error.kind() {
+            _ if is_full(&error) => WriteError::Full,
+            io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => WriteError::Misplaced,
+            _ => self.fail(&error),
+        })
+    }
+
+    /// [`Latch::change`] of a file that the store made and nobody else may touch: that it is gone is a fault.
+    pub(crate) fn change_own<T>(&self, change: impl FnOnce(&dyn Medium) -> io::Result<T>) -> Result<T, WriteError> {
+        self.change(change).map_err(|error| match error {
+            WriteError::Misplaced => self.fail(&io::Error::other("a file of the journal was taken away")),
+            error => error,
+        })
+    }
+
+    /// Refuses bulk data that would take from the reserve that reports, claims and the journal live from.
+    pub(crate) fn spare(&self, bytes: u64) -> Result<(), WriteError> {
+        let Some(space) = self.change(|medium| medium.free())? else { return Ok(()) };
+        let reserve_bytes = self.reserve_bytes.min(space.total_bytes / RESERVE_SHARE);
+        if space.free_bytes < reserve_bytes.saturating_add(bytes) { Err(WriteError::Full) } else { Ok(()) }
+    }
+
+    pub(crate) fn sync(&self, name: Name) -> Result<(), WriteError> {
+        self.synced(|medium| medium.sync(name))
+    }
+
+    pub(crate) fn sync_dir(&self, dir: Dir) -> Result<(), WriteError> {
+        self.synced(|medium| medium.sync_dir(dir))
+    }
+
+    /// A sync that fails is a fault for whatever reason, a full disk included: what was written is in doubt.
+    fn synced(&self, sync: impl FnOnce(&dyn Medium) -> io::Result<()>) -> Result<(), WriteError> {
+        if self.faulted() {
+            return Err(WriteError::Faulted);
+        }
+        sync(self.medium()).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => WriteError::Misplaced,
+            _ => self.fail(&error),
+        })
+    }
+
+    /// Nothing is written from here on.
+    pub(crate) fn fail(&self, error: &io::Error) -> WriteError {
+        self.faulted.store(true, Ordering::SeqCst);
+        tracing::error!(%error, "the disk failed; nothing is acknowledged any more");
+        WriteError::Faulted
+    }
+}

@@ -1,0 +1,114 @@
+//! Staged files: received Instances, encrypted by their owner, until they are sealed into a parcel.
+//!
+//! C-STORE answers 0x0000 when the Instance survives a power cut here: its bytes and its name are synced before
+//! [`StageWriter::finish`] returns. A file that was not finished never counts, and is deleted at the next opening.
+//! What is in a file is its owner's matter; here it is bytes under a random name.
+
+use crate::{
+    latch::{Latch, WriteError},
+    medium::{Dir, Name, StagedId},
+};
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    sync::Arc,
+};
+
+/// A staged file that is being written. Dropped unfinished, it is deleted.
+#[derive(Debug)]
+pub struct StageWriter {
+    latch: Arc<Latch>,
+    id: StagedId,
+    bytes: u64,
+    finished: bool,
+}
+
+impl StageWriter {
+    pub(crate) fn begin(latch: Arc<Latch>, id: StagedId) -> Result<Self, WriteError> {
+        if latch.medium().bytes(Name::Staged(id)).is_ok() {
+            return Err(WriteError::Misplaced);
+        }
+        latch.change(|medium| medium.create(Name::Staging(id)))?;
+        Ok(Self { latch, id, bytes: 0, finished: false })
+    }
+
+    /// Appends bytes, encrypted by the caller.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] or [`WriteError::Faulted`]; drop the writer then.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.latch.spare(bytes.len() as u64)?;
+        self.latch.change(|medium| medium.write_at(Name::Staging(self.id), self.bytes, bytes))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes appended so far.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Puts the file and its name on disk. Only after this may the Instance be acknowledged or journaled.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such file.
+    pub fn finish(mut self) -> Result<StagedId, WriteError> {
+        let part = Name::Staging(self.id);
+        self.latch.sync(part)?;
+        self.latch.change(|medium| medium.rename(part, Name::Staged(self.id)))?;
+        self.finished = true;
+        self.latch.sync_dir(Dir::Staging)?;
+        Ok(self.id)
+    }
+}
+
+impl Drop for StageWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // What stays behind is deleted at the next opening.
+            let _ = self.latch.medium().delete(Name::Staging(self.id));
+        }
+    }
+}
+
+/// Reads a finished staged file.
+#[derive(Debug)]
+pub struct StagedReader {
+    latch: Arc<Latch>,
+    id: StagedId,
+    at: u64,
+    bytes: u64,
+}
+
+impl StagedReader {
+    pub(crate) fn open(latch: Arc<Latch>, id: StagedId) -> io::Result<Self> {
+        let bytes = latch.medium().bytes(Name::Staged(id))?;
+        Ok(Self { latch, id, at: 0, bytes })
+    }
+
+    /// Bytes the file has.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Read for StagedReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.latch.medium().read_at(Name::Staged(self.id), self.at, into)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for StagedReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(back) => self.bytes.checked_add_signed(back),
+            SeekFrom::Current(on) => self.at.checked_add_signed(on),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}

@@ -1,0 +1,314 @@
+//! Networks on loopback: who gets through the gate, what a link carries, and what happens when it ends.
+
+use super::*;
+use radmesh_protocol::limits::{FRAGMENT_BYTES_MAX, JOIN_BYTES_MAX, STATEMENT_BYTES_MAX};
+use std::time::Duration;
+
+/// An event that has not come by now never comes: the test fails instead of hanging.
+const NEVER: Duration = Duration::from_secs(20);
+
+/// A running network and who it is.
+struct Node {
+    id: NodeId,
+    network: Network,
+}
+
+fn id(seed: u8) -> NodeId {
+    peer::node_id(&peer::keypair(&[seed; 32]).public().to_peer_id()).unwrap()
+}
+
+fn roster(members: &[(u8, Standing)]) -> HashMap<NodeId, Standing> {
+    members.iter().map(|(seed, standing)| (id(*seed), *standing)).collect()
+}
+
+async fn node(seed: u8, knows: &[(u8, Standing)]) -> Node {
+    let config = Config {
+        seed: Zeroizing::new([seed; 32]),
+        federation: FederationId([9; 32]),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        standings: roster(knows),
+    };
+    Node { id: id(seed), network: start(config).await.unwrap() }
+}
+
+impl Node {
+    fn tell(&self, command: Command) {
+        self.network.commands.send(command).unwrap();
+    }
+
+    fn dial(&self, other: &Self) {
+        let addresses = other.network.listening.iter().map(ToString::to_string).collect();
+        self.tell(Command::Dial { peer: other.id, addresses });
+    }
+
+    fn send(&self, link: LinkId, lane: Lane, bytes: &[u8]) {
+        self.tell(Command::Send { link, lane, bytes: bytes.to_vec() });
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::time::timeout(NEVER, self.network.events.recv()).await.expect("no event came").unwrap()
+    }
+
+    async fn up(&mut self, with: NodeId) -> LinkId {
+        loop {
+            if let Event::LinkUp { link, peer, .. } = self.next().await {
+                assert_eq!(peer, with);
+                return link;
+            }
+        }
+    }
+
+    async fn down(&mut self) -> LinkId {
+        loop {
+            if let Event::LinkDown { link } = self.next().await {
+                return link;
+            }
+        }
+    }
+
+    async fn message(&mut self) -> (LinkId, Lane, Vec<u8>) {
+        loop {
+            if let Event::Message { link, lane, bytes } = self.next().await {
+                return (link, lane, bytes);
+            }
+        }
+    }
+}
+
+async fn linked() -> (Node, Node, LinkId, LinkId) {
+    let mut spoke = node(1, &[(2, Standing::Member)]).await;
+    let mut hub = node(2, &[(1, Standing::Member)]).await;
+    spoke.dial(&hub);
+    let ours = spoke.up(hub.id).await;
+    let theirs = hub.up(spoke.id).await;
+    (spoke, hub, ours, theirs)
+}
+
+#[tokio::test]
+async fn members_exchange_messages_on_both_lanes_in_both_directions() {
+    let (mut spoke, mut hub, ours, theirs) = linked().await;
+    for lane in [Lane::Ctl, Lane::Bulk] {
+        hub.send(theirs, lane, b"from the side that did not dial");
+        assert_eq!(spoke.message().await, (ours, lane, b"from the side that did not dial".to_vec()));
+        spoke.send(ours, lane, b"from the side that dialled");
+        assert_eq!(hub.message().await, (theirs, lane, b"from the side that dialled".to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_gets_no_link_and_its_roster_makes_it_a_member() {
+    let mut spoke = node(1, &[(2, Standing::Member)]).await;
+    let mut hub = node(2, &[]).await;
+    spoke.dial(&hub);
+    let refused = spoke.up(hub.id).await;
+    spoke.send(refused, Lane::Ctl, b"hello");
+    assert_eq!(spoke.down().await, refused);
+    assert!(matches!(spoke.next().await, Event::Unrecognized { peer } if peer == hub.id));
+
+    let statements = vec![b"root admits ministry".to_vec(), b"ministry admits spoke".to_vec()];
+    spoke.tell(Command::Join { peer: hub.id, statements: statements.clone() });
+    for expected in statements {
+        // The hub has heard nothing else of the stranger: no link, no message.
+        let Event::Statement { from, bytes, verdict } = hub.next().await else { panic!("not a statement") };
+        assert_eq!((from, bytes), (spoke.id, expected));
+        verdict.send(Verdict::Accepted).unwrap();
+    }
+    hub.tell(Command::Standings(roster(&[(1, Standing::Member)])));
+    assert!(matches!(spoke.next().await, Event::Joined { peer } if peer == hub.id));
+
+    spoke.dial(&hub);
+    let link = spoke.up(hub.id).await;
+    spoke.send(link, Lane::Ctl, b"hello");
+    hub.up(spoke.id).await;
+    assert_eq!(hub.message().await.2, b"hello");
+}
+
+#[tokio::test]
+async fn the_first_bad_statement_ends_a_join() {
+    let mut spoke = node(1, &[(2, Standing::Member)]).await;
+    let mut hub = node(2, &[]).await;
+    spoke.dial(&hub);
+    spoke.down().await;
+    spoke.tell(Command::Join { peer: hub.id, statements: vec![b"forged".to_vec(), b"next".to_vec()] });
+    let Event::Statement { verdict, .. } = hub.next().await else { panic!("not a statement") };
+    verdict.send(Verdict::Refused).unwrap();
+    while !matches!(spoke.next().await, Event::Joined { .. }) {}
+    assert!(hub.network.events.try_recv().is_err(), "the second statement was read");
+}
+
+#[tokio::test]
+async fn a_join_of_over_256_kib_is_cut_off() {
+    let mut spoke = node(1, &[(2, Standing::Member)]).await;
+    let mut hub = node(2, &[]).await;
+    spoke.dial(&hub);
+    spoke.down().await;
+    let whole = JOIN_BYTES_MAX / STATEMENT_BYTES_MAX;
+    let statements = vec![vec![7; STATEMENT_BYTES_MAX]; whole + 1];
+    spoke.tell(Command::Join { peer: hub.id, statements });
+    let judge = async {
+        let mut taken = 0;
+        while let Event::Statement { verdict, .. } = hub.next().await {
+            taken += 1;
+            verdict.send(Verdict::Accepted).unwrap();
+        }
+        taken
+    };
+    let closed = async { while !matches!(spoke.next().await, Event::Joined { .. }) {} };
+    tokio::select! {
+        _ = judge => panic!("the hub heard of more than statements"),
+        () = closed => {}
+    }
+}
+
+#[tokio::test]
+async fn the_revoked_are_denied_and_a_revocation_ends_the_link() {
+    let (mut spoke, mut hub, ours, theirs) = linked().await;
+    hub.tell(Command::Standings(roster(&[(1, Standing::Revoked)])));
+    assert_eq!(hub.down().await, theirs);
+    assert_eq!(spoke.down().await, ours);
+
+    spoke.dial(&hub);
+    let denied = spoke.up(hub.id).await;
+    spoke.send(denied, Lane::Ctl, b"hello");
+    assert_eq!(spoke.down().await, denied);
+    assert!(hub.network.events.try_recv().is_err(), "the hub heard of a revoked node");
+}
+
+#[tokio::test]
+async fn a_link_that_is_reset_ends_on_both_sides_and_a_new_dial_replaces_it() {
+    let (mut spoke, mut hub, ours, theirs) = linked().await;
+    spoke.tell(Command::Reset { link: ours, reason: "stalled" });
+    assert_eq!(spoke.down().await, ours);
+    assert_eq!(hub.down().await, theirs);
+
+    spoke.dial(&hub);
+    let again = spoke.up(hub.id).await;
+    assert_ne!(again, ours);
+    spoke.send(again, Lane::Ctl, b"again");
+    assert_eq!(hub.message().await.2, b"again");
+}
+
+#[tokio::test]
+async fn a_peer_that_dies_is_noticed() {
+    let (mut spoke, hub, ours, _) = linked().await;
+    drop(hub);
+    assert_eq!(spoke.down().await, ours);
+}
+
+#[tokio::test]
+async fn of_parallel_dials_one_link_remains() {
+    let mut spoke = node(1, &[(2, Standing::Member)]).await;
+    let mut hub = node(2, &[(1, Standing::Member)]).await;
+    for _ in 0..3 {
+        spoke.dial(&hub);
+    }
+    let link = spoke.up(hub.id).await;
+    // Links that lost are gone once this comes back; the one that won carries it.
+    spoke.send(link, Lane::Ctl, b"who won");
+    let (answered, ..) = hub.message().await;
+    hub.send(answered, Lane::Ctl, b"you");
+    loop {
+        match spoke.next().await {
+            Event::Message { link: from, .. } => break assert_eq!(from, link),
+            Event::LinkUp { .. } => panic!("a second link came up"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_cross_the_bulk_lane_whole() {
+    const TOTAL: usize = 100 * 1024 * 1024;
+    let (spoke, mut hub, ours, theirs) = linked().await;
+    let fragment = vec![0x5a; FRAGMENT_BYTES_MAX as usize];
+    let credit = 8 * 1024 * 1024;
+    let (mut sent, mut got) = (0, 0);
+    while got < TOTAL {
+        while sent < TOTAL && sent - got < credit {
+            spoke.send(ours, Lane::Bulk, &fragment);
+            sent += fragment.len();
+        }
+        let (link, lane, bytes) = hub.message().await;
+        assert_eq!((link, lane, &bytes), (theirs, Lane::Bulk, &fragment));
+        got += bytes.len();
+    }
+    assert_eq!(got, TOTAL);
+}
+
+#[tokio::test]
+async fn a_report_overtakes_the_bulk_that_waits() {
+    let (spoke, mut hub, ours, _) = linked().await;
+    let fragment = vec![1; FRAGMENT_BYTES_MAX as usize];
+    // The hub does not read yet, so all of it piles up; then the report is sent.
+    for _ in 0..160 {
+        spoke.send(ours, Lane::Bulk, &fragment);
+    }
+    spoke.send(ours, Lane::Ctl, b"report");
+    let mut before = 0;
+    while hub.message().await.1 == Lane::Bulk {
+        before += 1;
+    }
+    assert!(before < 159, "the report came after {before} of 160 fragments");
+}
+
+#[tokio::test]
+async fn a_peer_that_stops_reading_loses_its_link_and_not_our_memory() {
+    let (mut spoke, _hub, ours, _) = linked().await;
+    let fragment = vec![1; FRAGMENT_BYTES_MAX as usize];
+    // The hub's driver never reads: readers, windows, sockets and at last the queue fill up.
+    for _ in 0..2048 {
+        spoke.send(ours, Lane::Bulk, &fragment);
+    }
+    assert_eq!(spoke.down().await, ours);
+}
+
+#[tokio::test]
+async fn an_event_gossiped_by_a_hub_reaches_another_only_through_the_one_between_them_accepting_it() {
+    let gossips = |seeds: [u8; 2]| seeds.map(|seed| (seed, Standing::Gossips));
+    let mut a = node(1, &gossips([2, 3])).await;
+    let mut b = node(2, &gossips([1, 3])).await;
+    let mut c = node(3, &gossips([1, 2])).await;
+    a.dial(&b);
+    b.dial(&c);
+    a.up(b.id).await;
+    c.up(b.id).await;
+    // An event published before the subscriptions have crossed is lost: gossip is a hint. So each try is another.
+    let mut tries = 0u64;
+    let heard = loop {
+        tries += 1;
+        a.tell(Command::Publish(tries.to_be_bytes().to_vec()));
+        tokio::select! {
+            event = b.next() => if let Event::Gossip { bytes, token } = event {
+                b.tell(Command::Verdict { token, accept: bytes[7] % 2 == 0 });
+            },
+            event = c.next() => if let Event::Gossip { bytes, .. } = event { break bytes },
+            () = tokio::task::yield_now() => {}
+        }
+    };
+    assert_eq!(heard[7] % 2, 0, "an event that was refused on the way was forwarded");
+}
+
+#[tokio::test]
+async fn a_spoke_takes_no_part_in_gossip() {
+    let mut hub = node(1, &[(2, Standing::Gossips), (3, Standing::Member)]).await;
+    let mut other = node(2, &[(1, Standing::Gossips)]).await;
+    let mut spoke = node(3, &[(1, Standing::Member)]).await;
+    other.dial(&hub);
+    spoke.dial(&hub);
+    other.up(hub.id).await;
+    let link = spoke.up(hub.id).await;
+    spoke.send(link, Lane::Ctl, b"hello");
+    let (from, ..) = hub.message().await;
+    let mut tries = 0u64;
+    loop {
+        tries += 1;
+        hub.tell(Command::Publish(tries.to_be_bytes().to_vec()));
+        tokio::select! {
+            event = other.next() => if let Event::Gossip { .. } = event { break },
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    // The other hub has heard it; whatever the spoke were to hear of it would come before this.
+    hub.send(from, Lane::Ctl, b"after");
+    assert!(matches!(spoke.next().await, Event::Message { bytes, .. } if bytes == b"after"));
+}

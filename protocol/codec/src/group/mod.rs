@@ -1,0 +1,57 @@
+//! A group: the run of Instances that is coded, ordered and fetched as one.
+//!
+//! Coding Instances together is what makes a CT small enough for a clinic's link, and a group is as much as a reader
+//! must wait for to see one of them. Rule: nothing leaves [`encode`] that was not decoded again and found equal, byte
+//! for byte, to what was received. Layout of the stream: `protocol/SPEC.md`, Coded groups.
+
+mod decode;
+mod encode;
+mod plan;
+mod stream;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, GroupStats, encode};
+pub use plan::plan;
+
+use std::io::{self, Read};
+
+/// Where the received bytes of one Instance come from. Read once, forward, so it need not lie in memory.
+pub trait Source {
+    /// Opens it at its first byte.
+    ///
+    /// # Errors
+    /// As the medium fails.
+    fn open(&self) -> io::Result<Box<dyn Read + '_>>;
+
+    /// Bytes it has.
+    fn bytes(&self) -> u64;
+}
+
+impl Source for [u8] {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl Source for Vec<u8> {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.as_slice()))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+/// The received bytes of one Instance, by length and hash: what the manifest's contents declare of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes received.
+    pub bytes: u64,
+    /// BLAKE3 of them.
+    pub hash: [u8; 32],
+}

@@ -1,0 +1,86 @@
+//! Every maximum of the protocol, in one place, with the relations between them.
+//!
+//! What is over a limit gets an error that says the limit and the figure.
+
+/// Bytes of one sealed chunk, its 16-byte tag included: 8 s at 64 kbit/s. Resume is to the byte, so a cut costs less.
+pub const CHUNK_BYTES: u32 = 64 * 1024;
+/// Plaintext bytes of one chunk: RFC 8439's tag is 16 bytes.
+pub const CHUNK_PLAIN_BYTES: u32 = CHUNK_BYTES - 16;
+/// Chunk hashes in one page: a page covers 8 MiB of ciphertext.
+pub const PAGE_CHUNKS: u32 = 128;
+/// Sealed bytes of a parcel at most.
+pub const PARCEL_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// A sealed size is a multiple of this, so that it tells less of what is inside.
+pub const PARCEL_PAD_BYTES: u64 = 4096;
+/// Pages of a manifest at most.
+pub const PAGES_MAX: u64 = PARCEL_BYTES_MAX.div_ceil(CHUNK_BYTES as u64 * PAGE_CHUNKS as u64);
+/// Wraps of one key at most: pool, recovery, origin, grants.
+pub const WRAPS_MAX: usize = 64;
+
+/// Groups, or Series, in the contents of one parcel at most.
+pub const GROUPS_MAX: usize = 4_096;
+/// Instances in one group at most.
+pub const INSTANCES_MAX: usize = 16_384;
+/// Bytes of a manifest at most: core, wraps, signature, page hashes.
+pub const MANIFEST_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a signed event at most.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of an event that gossip carries at most; a larger one travels by sync and push.
+pub const GOSSIP_EVENT_BYTES_MAX: usize = 8 * 1024;
+/// A sealed body is padded to a multiple of this.
+pub const BODY_PAD_BYTES: usize = 64;
+/// Events of a chain read ahead of a gap at most, for each author and scope.
+pub const EVENTS_AHEAD_MAX: usize = 256;
+/// Incarnations of one author in one scope at most: restores of that node, with room to spare.
+pub const INCARNATIONS_MAX: usize = 256;
+/// Events beside the main branch of a forked chain at most; more come only from a stolen key.
+pub const FORKED_EVENTS_MAX: usize = 1024;
+
+/// Bytes of one roster statement at most.
+pub const STATEMENT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of roster that a join stream carries at most.
+pub const JOIN_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a roster file at most: some 8,000 members.
+pub const ROSTER_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Addresses of one node at most.
+pub const ADDRESSES_MAX: usize = 16;
+/// Characters of one address at most.
+pub const ADDRESS_CHARS_MAX: usize = 256;
+/// Relays on the route of one spoke at most.
+pub const RELAYS_MAX: usize = 16;
+/// Member hubs of one pool at most.
+pub const POOL_HUBS_MAX: usize = 64;
+/// Events that one person's statement refers to at most.
+pub const REFS_MAX: usize = 64;
+/// Bytes of a node's or person's request at most.
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of one message on the ctl lane at most.
+pub const CTL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Data bytes of one fragment at most.
+pub const FRAGMENT_BYTES_MAX: u32 = 64 * 1024;
+/// Bytes of one message on the bulk lane at most: a fragment and its head.
+pub const BULK_MESSAGE_BYTES_MAX: usize = FRAGMENT_BYTES_MAX as usize + 64;
+/// Resumable manifests named in one HELLO at most.
+pub const HELLO_RESUME_MAX: usize = 16;
+/// Ranges in one message at most.
+pub const RANGES_MAX: usize = 512;
+/// Fetches from one peer at once at most.
+pub const FETCHES_MAX: usize = 4;
+/// Bytes of credit a receiver gives at most.
+pub const CREDIT_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Bytes of a report's text at most: about 20 pages.
+pub const REPORT_TEXT_BYTES_MAX: usize = 48 * 1024;
+/// Characters of the clinical indication at most.
+pub const INDICATION_CHARS_MAX: usize = 4_096;
+/// Characters of a name a person chose (node, person, federation) at most.
+pub const NAME_CHARS_MAX: usize = 128;
+
+const _: () = assert!(PARCEL_BYTES_MAX.is_multiple_of(PARCEL_PAD_BYTES));
+const _: () = assert!(CHUNK_BYTES as u64 * PAGE_CHUNKS as u64 == 8 * 1024 * 1024);
+const _: () = assert!(CHUNK_BYTES <= FRAGMENT_BYTES_MAX);
+const _: () = assert!(GOSSIP_EVENT_BYTES_MAX < EVENT_BYTES_MAX && EVENT_BYTES_MAX < CTL_MESSAGE_BYTES_MAX);
+const _: () = assert!(REPORT_TEXT_BYTES_MAX < EVENT_BYTES_MAX);
+const _: () = assert!(STATEMENT_BYTES_MAX < JOIN_BYTES_MAX && JOIN_BYTES_MAX <= CTL_MESSAGE_BYTES_MAX);

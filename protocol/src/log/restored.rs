@@ -1,0 +1,143 @@
+//! This node's own place in its logs, and what happens when its disk turns out to be an old copy.
+//!
+//! A clinic's disk dies; somebody puts back the image of last week. The node would go on at a seq it has used
+//! before and contradict itself. So it sends nothing of its own before the peer has shown what it holds of this
+//! node's log. If that is more, or other, the node goes on in a new incarnation: it takes back what it lost, and
+//! what nobody had it signs anew. Source: `protocol/SPEC.md`, Events.
+
+use super::{
+    Event, Way,
+    chain::ChainKey,
+    held::{AppendError, At, Logs},
+};
+use crate::{
+    envelope::sign::SigningKey,
+    id::{Incarnation, NodeId},
+    time::Wall,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who this node is in its logs.
+#[derive(Debug)]
+pub(super) struct Own {
+    node: NodeId,
+    incarnation: Incarnation,
+    reserve: Option<Incarnation>,
+    /// Chains of ours of which a peer holds more or other, up to which seq. Offered to nobody meanwhile.
+    suspect: BTreeMap<At, u64>,
+    /// Ours, at places where a peer has another: to be signed anew.
+    withdrawn: Vec<Event>,
+}
+
+impl Own {
+    pub(super) const fn new(node: NodeId, incarnation: Incarnation, reserve: Incarnation) -> Self {
+        Self { node, incarnation, reserve: Some(reserve), suspect: BTreeMap::new(), withdrawn: Vec::new() }
+    }
+
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(super) const fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    fn open_new_incarnation(&mut self) {
+        if let Some(reserve) = self.reserve.take() {
+            self.incarnation = reserve;
+        }
+    }
+}
+
+impl Logs {
+    /// Whether this start has found that the disk is an old copy, and writes in a new incarnation.
+    #[must_use]
+    pub const fn restored(&self) -> Option<Incarnation> {
+        if self.own.reserve.is_none() { Some(self.own.incarnation) } else { None }
+    }
+
+    /// A peer holds more, or other, of one of our own chains, up to `last`.
+    pub(super) fn suspect_own(&mut self, at: At, last: u64) {
+        if self.chains[at].0.incarnation == self.own.incarnation {
+            self.own.open_new_incarnation();
+        }
+        let until = self.own.suspect.entry(at).or_default();
+        *until = last.max(*until);
+    }
+
+    /// Whether a chain is held back until what a peer has of it is here.
+    pub(super) fn is_suspect(&self, at: At) -> bool {
+        self.own.suspect.contains_key(&at)
+    }
+
+    /// An event of our own comes in; before it is placed, ours give way where nobody else had them.
+    pub(super) fn meet_own(&mut self, at: At, event: &Event, way: Way) {
+        match way {
+            Way::Own | Way::Journal => {}
+            Way::Pushed | Way::Gossiped | Way::Synced => {
+                if self.holds(&event.hash()) {
+                    return;
+                }
+                if event.incarnation() == self.own.incarnation {
+                    self.own.open_new_incarnation();
+                }
+                let (seq, chain) = (event.seq(), &self.chains[at].1);
+                let parent_here = seq == 1 || chain.get(seq - 1, &event.prev()).is_some();
+                if self.is_suspect(at) && parent_here && seq <= chain.main_len() {
+                    let ours = self.chains[at].1.withdraw_from(seq);
+                    ours.iter().for_each(|event| self.forget(event));
+                    self.own.withdrawn.extend(ours);
+                }
+            }
+        }
+    }
+
+    /// Signs anew, in the new incarnation, what nobody had; call after each batch of a peer's events. Persist, fold
+    /// and send the events given back like any others.
+    ///
+    /// # Errors
+    /// Never in practice: these bodies fitted before. [`AppendError`] says which limit was broken.
+    pub fn sign_anew(&mut self, key: &SigningKey, wall: Wall) -> Result<Vec<Event>, AppendError> {
+        let done = |(at, until): (&At, &u64)| (self.chains[*at].1.last() >= *until).then_some(*at);
+        let done: Vec<At> = self.own.suspect.iter().filter_map(done).collect();
+        done.iter().for_each(|at| {
+            self.own.suspect.remove(at);
+        });
+        if !self.own.suspect.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut withdrawn = std::mem::take(&mut self.own.withdrawn);
+        withdrawn.sort_by_key(|event| (event.scope(), event.seq()));
+        let anew = |event: Event| self.append_raw(key, event.scope(), event.kind(), event.body_bytes(), wall);
+        withdrawn.into_iter().map(anew).collect()
+    }
+
+    /// Call once when the journal has been read. The node goes on in the life it wrote in last, unless it was
+    /// given a new one; and where its own chain forks because of an earlier restore, what was signed anew since is
+    /// taken out again.
+    pub fn replayed(&mut self) {
+        let own = self.own.node;
+        let lives = self.chains.iter().filter(|(key, chain)| key.author == own && chain.last() > 0);
+        let lives: Vec<_> = lives.map(|(key, chain)| (chain.latest_hlc(), key.incarnation)).collect();
+        if lives.iter().any(|(_, incarnation)| *incarnation == self.own.incarnation) {
+            self.own.incarnation = lives.iter().max().map_or(self.own.incarnation, |(_, incarnation)| *incarnation);
+        }
+        let forked: Vec<At> = (0..self.chains.len())
+            .filter(|at| self.chains[*at].0.author == own && self.chains[*at].1.forked())
+            .collect();
+        for at in forked {
+            let key = self.chains[at].0;
+            let anew: BTreeSet<(u16, Vec<u8>)> = self.said_in_other_lives(&key);
+            let said = |event: &Event| anew.contains(&(event.kind().0, event.body_bytes().to_vec()));
+            let gone = self.chains[at].1.drop_branch(said);
+            gone.iter().for_each(|event| self.forget(event));
+        }
+    }
+
+    fn said_in_other_lives(&self, key: &ChainKey) -> BTreeSet<(u16, Vec<u8>)> {
+        let others = self
+            .scope_chains(key.scope)
+            .filter(|(other, _)| other.author == key.author && other.incarnation != key.incarnation);
+        others.flat_map(|(_, chain)| chain.events()).map(|e| (e.kind().0, e.body_bytes().to_vec())).collect()
+    }
+}

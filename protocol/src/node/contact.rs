@@ -1,0 +1,152 @@
+//! Contact: one link to one peer, from HELLO to its end.
+//!
+//! A link is used once the peer's HELLO came on it; of several links to one peer one is used, and the node with the
+//! lower id says which. Silence counts only while something is due, and then at both ends: a clinic on a dead
+//! satellite link finds out in seconds, an idle one costs nothing. Source: `protocol/SPEC.md`, Links.
+
+use crate::{
+    id::NodeId,
+    log::{Peer, Scope, Way, held::ScopeDigest},
+    node::LinkId,
+    roster::RosterVersion,
+    time::{Millis, Mono},
+    transfer::{message::Hello, offers::Offers, pace::Pace, sender::Sender},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// HELLO is answered within this, or the link is dead.
+const HELLO_WAIT: Millis = Millis::from_secs(10);
+/// Digests are compared this often on a link that stays up.
+const DIGEST_EVERY: Millis = Millis::from_secs(300);
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Contact {
+    pub(super) link: LinkId,
+    pub(super) peer: NodeId,
+    pub(super) stage: Stage,
+    /// Whether our HELLO was answered.
+    pub(super) answered: Answered,
+    /// Our bulk to the peer.
+    pub(super) bulk: Pace,
+    /// Our events to the peer.
+    pub(super) ctl: Pace,
+    pub(super) sender: Sender,
+    pub(super) offers: Offers,
+    pub(super) known: Peer,
+    /// Scopes both ends hold.
+    pub(super) shared: BTreeSet<Scope>,
+    /// Scopes of which the peer lacks events, and how those count.
+    pub(super) owed: BTreeMap<Scope, Way>,
+    /// Our digest of each scope when its vector was last sent here.
+    pub(super) vector_sent: BTreeMap<Scope, ScopeDigest>,
+    /// Scopes whose digest the peer is told later, should gossip have failed.
+    pub(super) tell_at: BTreeMap<Scope, Mono>,
+    /// Digests the peer has told us that are compared later, as another peer was just asked for the same.
+    pub(super) compare_at: BTreeMap<Scope, (Mono, ScopeDigest)>,
+    /// Bytes of events that came.
+    pub(super) event_bytes: u64,
+    /// Roster version the peer has, or will have by what was sent.
+    pub(super) roster: RosterVersion,
+    pub(super) digest_at: Mono,
+    greeted_at: Mono,
+    heard: Mono,
+    due_since: Option<Mono>,
+}
+
+/// Where a link stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Our HELLO is out.
+    Greeting,
+    /// The peer's HELLO came while another link to it is in use.
+    Spare(Box<Hello>),
+    /// In use.
+    Open,
+}
+
+/// Whether something was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    No,
+    Yes,
+}
+
+/// Whether the peer owes us something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Nothing,
+    Something,
+}
+
+impl Contact {
+    pub(super) fn new(link: LinkId, peer: NodeId, now: Mono) -> Self {
+        Self {
+            link,
+            peer,
+            stage: Stage::Greeting,
+            answered: Answered::No,
+            bulk: Pace::default(),
+            ctl: Pace::default(),
+            sender: Sender::default(),
+            offers: Offers::default(),
+            known: Peer::new(),
+            shared: BTreeSet::new(),
+            owed: BTreeMap::new(),
+            vector_sent: BTreeMap::new(),
+            tell_at: BTreeMap::new(),
+            compare_at: BTreeMap::new(),
+            event_bytes: 0,
+            roster: RosterVersion::default(),
+            digest_at: now.after(DIGEST_EVERY),
+            greeted_at: now,
+            heard: now,
+            due_since: None,
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// Something came.
+    pub(super) const fn heard(&mut self, now: Mono) {
+        self.heard = now;
+    }
+
+    /// Our HELLO was answered: the first measure of the round trip.
+    pub(super) fn answered(&mut self, now: Mono) {
+        if self.answered == Answered::No {
+            self.answered = Answered::Yes;
+            let took = now.since(self.greeted_at);
+            self.bulk.round_trip(took);
+            self.ctl.round_trip(took);
+        }
+    }
+
+    /// Digests were compared.
+    pub(super) fn compared(&mut self, now: Mono) {
+        self.digest_at = now.after(DIGEST_EVERY);
+    }
+
+    /// Notes whether something is due, since when.
+    pub(super) fn note(&mut self, expects: Due, now: Mono) {
+        let due = expects == Due::Something || self.bulk.in_flight() > 0 || self.ctl.in_flight() > 0;
+        self.due_since = if due { self.due_since.or(Some(now)) } else { None };
+    }
+
+    /// When silence will mean that the link is dead.
+    pub(super) fn dead_at(&self) -> Option<Mono> {
+        let greeting = (self.answered == Answered::No).then(|| self.greeted_at.after(HELLO_WAIT));
+        let silence = self.bulk.silence().max(self.ctl.silence());
+        let flowing = self.due_since.map(|since| since.max(self.heard).after(silence));
+        greeting.into_iter().chain(flowing).min()
+    }
+
+    /// When something is to be done on this link though nothing happens.
+    pub(super) fn next_due(&self) -> Option<Mono> {
+        let told = self.tell_at.values().copied().chain(self.compare_at.values().map(|(at, _)| *at));
+        let open = self.is_open().then_some(self.digest_at);
+        self.dead_at().into_iter().chain(told).chain(open).min()
+    }
+}

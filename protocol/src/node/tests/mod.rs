@@ -1,0 +1,9 @@
+//! Two or three nodes in one process: what a clinic, a relay and a hospital would notice.
+
+mod claims;
+mod custody;
+mod events;
+mod hostile;
+mod links;
+mod transfer;
+mod world;

@@ -1,0 +1,606 @@
+//! Receiver: fetches parcels, from one peer each, and keeps every byte that comes.
+//!
+//! It asks for what is missing and says what is on disk; nobody else decides what is sent. A peer that lies is left
+//! for another, a link that drops costs what was in flight, and a STAT parcel takes the place of the least urgent
+//! fetch without losing a byte of it. Source: `protocol/SPEC.md`, Transfer.
+
+use super::{
+    Effect,
+    message::{Frag, Message, Need, PageOf, Slot, Why},
+    shelf::{Parcel, Progress, Proof, Shelf},
+};
+use crate::{
+    class::Class,
+    id::{Hash, ManifestId},
+    limits::{CHUNK_BYTES, CREDIT_BYTES_MAX, FETCHES_MAX, PAGE_CHUNKS, RANGES_MAX},
+    node::LinkId,
+    parcel::chunk::Page,
+    ranges::Ranges,
+    record::{Record, Work},
+    time::{Millis, Mono},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes written that wait for an fsync at least, on a slow link.
+const SYNC_BYTES_MIN: u64 = 64 * 1024;
+/// And at most, on a fast one: half a second's worth in between.
+const SYNC_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes written wait for an fsync at most this long.
+const SYNC_WAIT: Millis = Millis::from_secs(2);
+/// Damaged chunks of one parcel taken from one link before another is tried.
+const DAMAGED_MAX: u32 = 3;
+/// Bytes of a page's chunks taken before the page itself must have come.
+const BLIND_BYTES_MAX: u64 = 16 * CHUNK_BYTES as u64;
+/// Slots of fetches that ended, whose last fragments may still come.
+const ENDED_SLOTS_MAX: usize = 16;
+/// A full disk is tried again after this.
+const FULL_WAIT: Millis = Millis::from_secs(60);
+
+/// All fetches of a node.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    fetches: BTreeMap<ManifestId, Fetch>,
+    sources: BTreeMap<LinkId, Source>,
+    unsynced: BTreeSet<ManifestId>,
+    orders: u64,
+    full_until: Option<Mono>,
+    happened: Vec<Happened>,
+    counters: Counters,
+}
+
+/// What a fetch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// One more chunk may be sent on.
+    Good(ManifestId),
+    /// All is on disk: the whole file is to be read back.
+    Whole(ManifestId),
+}
+
+/// What fetching has cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Bytes of fragments that came.
+    pub fragment_bytes: u64,
+    /// Of these, bytes that were here already.
+    pub bytes_again: u64,
+    /// Chunks that did not have their hash.
+    pub damaged_chunks: u64,
+    /// Pages that did not have theirs.
+    pub wrong_pages: u64,
+    /// Fragments that belong to no fetch or cross a chunk's end.
+    pub strays: u64,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    class: Class,
+    order: u64,
+    offered: BTreeSet<LinkId>,
+    damaged: BTreeMap<LinkId, u32>,
+    /// Links left because they had nothing more.
+    dried: BTreeSet<LinkId>,
+    from: Option<(LinkId, Slot)>,
+    /// Bytes asked of `from` that have not come.
+    asked: u64,
+    /// Bytes that came of pages not yet known.
+    blind: u64,
+    /// Bytes that came in this slot, and after how many of them the sender had nothing more.
+    came: u64,
+    dry_after: Option<u64>,
+    pending: Ranges,
+    pending_since: Mono,
+    syncing: Option<Ranges>,
+    proving: BTreeSet<u32>,
+}
+
+/// One link as a source.
+#[derive(Debug, Default)]
+struct Source {
+    next_slot: u32,
+    slots: BTreeMap<Slot, ManifestId>,
+    active: BTreeSet<ManifestId>,
+    bytes: u64,
+    meter: Meter,
+}
+
+/// Bytes a second that come in.
+#[derive(Debug, Default)]
+struct Meter {
+    since: Mono,
+    bytes: u64,
+    rate: u64,
+}
+
+impl Receiver {
+    /// A link may be fetched from.
+    pub fn link_up(&mut self, link: LinkId) {
+        self.sources.entry(link).or_default();
+    }
+
+    /// A link is gone; what came is kept.
+    pub fn link_down(&mut self, link: LinkId) {
+        self.sources.remove(&link);
+        for fetch in self.fetches.values_mut() {
+            fetch.offered.remove(&link);
+            fetch.damaged.remove(&link);
+            fetch.dried.remove(&link);
+            fetch.from = fetch.from.filter(|(from, _)| *from != link);
+        }
+    }
+
+    /// What to go on with at once on a new link to a peer that has offered nothing yet.
+    pub fn resume(&mut self, link: LinkId, shelf: &Shelf) -> Vec<Need> {
+        let mut idle: Vec<_> = self.fetches.iter().filter(|(_, fetch)| fetch.from.is_none()).collect();
+        idle.sort_by_key(|(_, fetch)| (fetch.class, fetch.order));
+        let idle: Vec<ManifestId> = idle.into_iter().map(|(id, _)| *id).collect();
+        let wanted = idle.into_iter().filter(|id| shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty()));
+        let wanted: Vec<ManifestId> = wanted.take(FETCHES_MAX).collect();
+        wanted.into_iter().filter_map(|id| self.begin(id, link, shelf)).collect()
+    }
+
+    /// A parcel is wanted; its manifest is on the shelf. Wanted again, it may have another class.
+    pub fn want(&mut self, manifest: ManifestId, class: Class) {
+        self.orders += 1;
+        let order = self.orders;
+        let fetch = self.fetches.entry(manifest).or_insert_with(|| Fetch {
+            class,
+            order,
+            offered: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            dried: BTreeSet::new(),
+            from: None,
+            asked: 0,
+            blind: 0,
+            came: 0,
+            dry_after: None,
+            pending: Ranges::new(),
+            pending_since: Mono(0),
+            syncing: None,
+            proving: BTreeSet::new(),
+        });
+        fetch.class = class;
+    }
+
+    /// A peer has a wanted parcel, or begins to have it.
+    pub fn offered(&mut self, manifest: &ManifestId, link: LinkId) {
+        if let Some(fetch) = self.fetches.get_mut(manifest) {
+            fetch.offered.insert(link);
+            fetch.dried.remove(&link);
+        }
+    }
+
+    /// Whether a parcel is wanted.
+    #[must_use]
+    pub fn wants(&self, manifest: &ManifestId) -> bool {
+        self.fetches.contains_key(manifest)
+    }
+
+    /// The link a parcel is being fetched from.
+    #[must_use]
+    pub fn from(&self, manifest: &ManifestId) -> Option<LinkId> {
+        self.fetches.get(manifest)?.from.map(|(link, _)| link)
+    }
+
+    /// Whether the peer on a link owes us bytes, so that its silence means something.
+    #[must_use]
+    pub fn expects(&self, link: LinkId) -> bool {
+        let active = self.sources.get(&link).into_iter().flat_map(|source| &source.active);
+        active.filter_map(|id| self.fetches.get(id)).any(|fetch| fetch.asked > 0 && !fetch.is_dry())
+    }
+
+    /// Starts what can be started: the most urgent first, one place for each class that waits, a less urgent fetch
+    /// giving way where all places are taken.
+    pub fn start(&mut self, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) {
+        if self.full_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.full_until = None;
+        self.leave_the_dry(out);
+        let links: Vec<LinkId> = self.sources.keys().copied().collect();
+        for link in links {
+            while let Some(id) = self.next_for(link, shelf, out) {
+                if let Some(need) = self.begin(id, link, shelf) {
+                    out.push(Effect::Tell(link, Message::Need(need)));
+                }
+            }
+        }
+    }
+
+    /// When something is due though nothing comes in.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        let idle = |fetch: &&Fetch| fetch.syncing.is_none() && !fetch.pending.is_empty();
+        let unsynced = self.unsynced.iter().filter_map(|id| self.fetches.get(id)).filter(idle);
+        unsynced.map(|fetch| fetch.pending_since.after(SYNC_WAIT)).chain(self.full_until).min()
+    }
+
+    /// Time has passed.
+    pub fn wake(&mut self, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        let unsynced: Vec<ManifestId> = self.unsynced.iter().copied().collect();
+        unsynced.iter().for_each(|id| self.sync_if_due(id, shelf, now, out));
+        if self.full_until.is_some_and(|until| until <= now) {
+            self.start(shelf, now, out);
+        }
+    }
+
+    /// A fragment came.
+    pub fn fragment(&mut self, link: LinkId, frag: Frag<'_>, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        let Some(source) = self.sources.get_mut(&link) else { return };
+        let length = frag.data.len() as u64;
+        source.bytes += length;
+        source.meter.add(length, now);
+        self.counters.fragment_bytes += length;
+        out.push(Effect::Tell(link, Message::Rack { bytes: source.bytes, credit: CREDIT_BYTES_MAX }));
+        let Some(manifest) = source.slots.get(&frag.slot).copied() else {
+            self.counters.strays += 1;
+            return;
+        };
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&manifest), shelf.get_mut(&manifest)) else {
+            self.counters.bytes_again += length;
+            return;
+        };
+        let chunk = u32::try_from(frag.offset / u64::from(CHUNK_BYTES)).unwrap_or(u32::MAX);
+        let range = frag.offset..frag.offset.saturating_add(length);
+        if chunk >= parcel.manifest().core().chunks || range.end > parcel.chunk_range(chunk).end {
+            self.counters.strays += 1;
+            return;
+        }
+        if fetch.from == Some((link, frag.slot)) {
+            fetch.came += length;
+        }
+        let new = parcel.here().missing(range);
+        self.counters.bytes_again += length - new.bytes();
+        for part in new.iter() {
+            let at = (part.start - frag.offset) as usize..(part.end - frag.offset) as usize;
+            out.push(Effect::Disk(Work::Write { manifest, offset: part.start, bytes: frag.data[at].to_vec() }));
+            parcel.wrote(part.clone());
+            if fetch.pending.is_empty() {
+                fetch.pending_since = now;
+                self.unsynced.insert(manifest);
+            }
+            fetch.pending.insert(part);
+        }
+        fetch.asked = fetch.asked.saturating_sub(new.bytes());
+        if parcel.page(chunk / PAGE_CHUNKS).is_none() {
+            fetch.blind += length;
+        }
+        fetch.prove(manifest, parcel, chunk, out);
+        let (blind, asked) = (fetch.blind, fetch.asked);
+        if blind > BLIND_BYTES_MAX {
+            self.leave(&manifest, Why::Damaged, out);
+            self.start(shelf, now, out);
+        } else if asked == 0 {
+            let missing = shelf.get(&manifest).map(Parcel::missing).unwrap_or_default();
+            self.ask_again(&manifest, &missing, shelf, out);
+        }
+        self.sync_if_due(&manifest, shelf, now, out);
+    }
+
+    /// A page came.
+    pub fn page(&mut self, link: LinkId, of: &PageOf, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&of.manifest), shelf.get_mut(&of.manifest)) else {
+            return;
+        };
+        if parcel.page(of.page).is_some() {
+            return;
+        }
+        let learned = Page::parse(&of.hashes).is_ok_and(|page| parcel.learn_page(of.page, page).is_ok());
+        if !learned {
+            self.counters.wrong_pages += 1;
+            fetch.damaged.insert(link, DAMAGED_MAX);
+            if fetch.from.is_some_and(|(from, _)| from == link) {
+                self.leave(&of.manifest, Why::Damaged, out);
+                self.start(shelf, now, out);
+            }
+            return;
+        }
+        fetch.blind = 0;
+        let (manifest, page, hashes) = (of.manifest, of.page, of.hashes.clone());
+        out.push(Effect::Keep(Record::Page { manifest, page, hashes }));
+        let first = page * PAGE_CHUNKS;
+        (first..first + PAGE_CHUNKS).for_each(|chunk| fetch.prove(manifest, parcel, chunk, out));
+    }
+
+    /// A chunk was read back.
+    pub fn proved(
+        &mut self,
+        manifest: ManifestId,
+        chunk: u32,
+        hash: Option<Hash>,
+        shelf: &mut Shelf,
+        now: Mono,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&manifest), shelf.get_mut(&manifest)) else { return };
+        fetch.proving.remove(&chunk);
+        match parcel.prove(chunk, hash) {
+            Proof::Gone => {}
+            Proof::Right => {
+                self.happened.push(Happened::Good(manifest));
+                self.whole_if_so(&manifest, shelf);
+            }
+            Proof::Wrong => {
+                self.counters.damaged_chunks += 1;
+                if let Some((link, _)) = fetch.from {
+                    *fetch.damaged.entry(link).or_default() += 1;
+                }
+                self.lose(&manifest, [chunk].into_iter(), shelf, now, out);
+            }
+        }
+    }
+
+    /// A file's bytes are on disk.
+    pub fn durable(
+        &mut self,
+        manifest: ManifestId,
+        ranges: &Ranges,
+        shelf: &mut Shelf,
+        now: Mono,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(parcel) = shelf.get_mut(&manifest) else { return };
+        let wrong = parcel.durable(ranges);
+        if !wrong.is_empty() {
+            out.push(Effect::Keep(Record::Lost { manifest, ranges: wrong }));
+        }
+        let Some(fetch) = self.fetches.get_mut(&manifest) else { return };
+        let synced = fetch.syncing.take();
+        if let (Some((link, _)), Some(synced)) = (fetch.from, synced) {
+            out.push(Effect::Tell(link, Message::Dack(manifest, synced)));
+        }
+        if fetch.pending.is_empty() {
+            self.unsynced.remove(&manifest);
+        }
+        self.sync_if_due(&manifest, shelf, now, out);
+        self.whole_if_so(&manifest, shelf);
+    }
+
+    /// Chunks of a parcel are not what they were: they are fetched again.
+    pub fn lose(
+        &mut self,
+        manifest: &ManifestId,
+        chunks: impl Iterator<Item = u32>,
+        shelf: &mut Shelf,
+        now: Mono,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(manifest), shelf.get_mut(manifest)) else { return };
+        let mut ranges = Ranges::new();
+        for chunk in chunks {
+            let range = parcel.chunk_range(chunk);
+            parcel.lose(range.clone());
+            fetch.pending.remove(range.clone());
+            ranges.insert(range);
+        }
+        out.push(Effect::Keep(Record::Lost { manifest: *manifest, ranges: ranges.clone() }));
+        let lied = fetch.from.is_some_and(|(link, _)| fetch.damaged.get(&link).is_some_and(|n| *n >= DAMAGED_MAX));
+        if lied {
+            self.leave(manifest, Why::Damaged, out);
+        } else {
+            self.ask_again(manifest, &ranges, shelf, out);
+        }
+        self.start(shelf, now, out);
+    }
+
+    /// A parcel is complete: nothing more is wanted of it. Peers that offered it are told.
+    pub fn complete(&mut self, manifest: &ManifestId, shelf: &Shelf, out: &mut Vec<Effect>) {
+        let Some(fetch) = self.fetches.remove(manifest) else { return };
+        self.unsynced.remove(manifest);
+        let whole = shelf.get(manifest).map_or_else(Ranges::new, |parcel| Ranges::whole(parcel.bytes()));
+        let told: BTreeSet<LinkId> = fetch.offered.into_iter().chain(fetch.from.map(|(link, _)| link)).collect();
+        for link in told {
+            out.push(Effect::Tell(link, Message::Dack(*manifest, whole.clone())));
+            self.retire(link, manifest);
+        }
+    }
+
+    /// The sender has nothing more of a fetch for now.
+    pub fn dry(&mut self, link: LinkId, slot: Slot, sent: u64) {
+        let manifest = self.sources.get(&link).and_then(|source| source.slots.get(&slot));
+        let fetch = manifest.and_then(|manifest| self.fetches.get_mut(manifest));
+        // The message may overtake the last fragments, which are on the other lane.
+        if let Some(fetch) = fetch.filter(|fetch| fetch.from == Some((link, slot))) {
+            fetch.dry_after = Some(sent);
+        }
+    }
+
+    /// The sender ends a fetch.
+    pub fn cancelled(&mut self, link: LinkId, slot: Slot, why: Why) {
+        let Some(manifest) = self.sources.get(&link).and_then(|source| source.slots.get(&slot)).copied() else {
+            return;
+        };
+        let Some(fetch) = self.fetches.get_mut(&manifest) else { return };
+        if fetch.from == Some((link, slot)) {
+            fetch.from = None;
+            if why != Why::Yield {
+                fetch.offered.remove(&link);
+            }
+            self.retire(link, &manifest);
+        }
+    }
+
+    /// The disk is full: nothing written since the last fsync counts, and nothing is fetched for a minute.
+    pub fn full(&mut self, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        self.full_until = Some(now.after(FULL_WAIT));
+        let ids: Vec<ManifestId> = self.fetches.keys().copied().collect();
+        for id in ids {
+            self.leave(&id, Why::Full, out);
+            let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&id), shelf.get_mut(&id)) else { continue };
+            let unsure = std::mem::take(&mut fetch.pending);
+            unsure.iter().chain(fetch.syncing.iter().flat_map(Ranges::iter)).for_each(|range| parcel.lose(range));
+        }
+    }
+
+    /// What fetches came to since this was last called.
+    pub fn happened(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
+    }
+
+    /// What fetching has cost.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Parcels wanted and not complete.
+    pub fn wanted(&self) -> impl Iterator<Item = &ManifestId> {
+        self.fetches.keys()
+    }
+
+    /// Looks at a parcel of which all may be here, as after a restart.
+    pub fn whole_if_so(&mut self, manifest: &ManifestId, shelf: &Shelf) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get(manifest), shelf.get(manifest)) else { return };
+        if parcel.progress() == Progress::Unread && fetch.proving.is_empty() && fetch.syncing.is_none() {
+            self.happened.push(Happened::Whole(*manifest));
+        }
+    }
+
+    /// Reads back the chunks that a restart found whole.
+    pub fn prove_what_is_here(&mut self, manifest: &ManifestId, shelf: &Shelf, out: &mut Vec<Effect>) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(manifest), shelf.get(manifest)) else { return };
+        if parcel.progress() == Progress::Partial {
+            parcel.unproved().for_each(|chunk| fetch.prove(*manifest, parcel, chunk, out));
+        }
+    }
+
+    /// The next parcel to fetch on a link; a less urgent one may be ended for it.
+    fn next_for(&mut self, link: LinkId, shelf: &Shelf, out: &mut Vec<Effect>) -> Option<ManifestId> {
+        let source = self.sources.get(&link)?;
+        let class_of = |id: &ManifestId| self.fetches.get(id).map(|fetch| (fetch.class, fetch.order, *id));
+        let active: Vec<_> = source.active.iter().filter_map(class_of).collect();
+        let waits = |(id, fetch): &(&ManifestId, &Fetch)| {
+            fetch.from.is_none()
+                && fetch.offered.contains(&link)
+                && fetch.damaged.get(&link).is_none_or(|n| *n < DAMAGED_MAX)
+                && shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty())
+        };
+        let mut waiting: Vec<_> =
+            self.fetches.iter().filter(waits).map(|(id, fetch)| (fetch.class, fetch.order, *id)).collect();
+        waiting.sort_unstable();
+        let unserved = waiting.iter().find(|(class, ..)| active.iter().all(|(other, ..)| other != class));
+        if active.len() < FETCHES_MAX {
+            return unserved.or(waiting.first()).map(|(.., id)| *id);
+        }
+        let (class, _, id) = *unserved?;
+        let (lowest, _, victim) = active.into_iter().max()?;
+        if lowest <= class {
+            return None;
+        }
+        self.leave(&victim, Why::Yield, out);
+        Some(id)
+    }
+
+    /// Fetches whose source has nothing more, while another has offered: taken over.
+    fn leave_the_dry(&mut self, out: &mut Vec<Effect>) {
+        let dry = |(id, fetch): (&ManifestId, &Fetch)| {
+            let (link, _) = fetch.from?;
+            let good = |other: &&LinkId| {
+                !fetch.dried.contains(other) && fetch.damaged.get(other).is_none_or(|n| *n < DAMAGED_MAX)
+            };
+            let other = fetch.offered.iter().any(|other| *other != link && good(&other));
+            (fetch.is_dry() && other).then_some((*id, link))
+        };
+        let dry: Vec<(ManifestId, LinkId)> = self.fetches.iter().filter_map(dry).collect();
+        for (id, link) in dry {
+            self.leave(&id, Why::Enough, out);
+            if let Some(fetch) = self.fetches.get_mut(&id) {
+                fetch.dried.insert(link);
+                fetch.offered.remove(&link);
+            }
+        }
+    }
+
+    /// Takes a slot on a link for a parcel.
+    fn begin(&mut self, id: ManifestId, link: LinkId, shelf: &Shelf) -> Option<Need> {
+        let (source, fetch) = (self.sources.get_mut(&link)?, self.fetches.get_mut(&id)?);
+        let slot = Slot(source.next_slot);
+        source.next_slot = source.next_slot.wrapping_add(1);
+        source.slots.insert(slot, id);
+        source.active.insert(id);
+        if source.slots.len() > ENDED_SLOTS_MAX + FETCHES_MAX {
+            let ended = |(_, id): &(&Slot, &ManifestId)| !source.active.contains(id);
+            let oldest = source.slots.iter().find(ended).map(|(slot, _)| *slot);
+            oldest.map(|slot| source.slots.remove(&slot));
+        }
+        fetch.from = Some((link, slot));
+        fetch.blind = 0;
+        fetch.asked = 0;
+        fetch.came = 0;
+        fetch.dry_after = None;
+        let missing = shelf.get(&id)?.missing();
+        fetch.need(id, &missing, shelf)
+    }
+
+    /// Asks for ranges of which nothing is on its way, from where the rest comes from.
+    fn ask_again(&mut self, id: &ManifestId, ranges: &Ranges, shelf: &Shelf, out: &mut Vec<Effect>) {
+        let Some(fetch) = self.fetches.get_mut(id) else { return };
+        let (Some((link, _)), Some(need)) = (fetch.from, fetch.need(*id, ranges, shelf)) else { return };
+        out.push(Effect::Tell(link, Message::Need(need)));
+    }
+
+    fn leave(&mut self, id: &ManifestId, why: Why, out: &mut Vec<Effect>) {
+        let Some(fetch) = self.fetches.get_mut(id) else { return };
+        let Some((link, slot)) = fetch.from.take() else { return };
+        if why == Why::Damaged {
+            fetch.damaged.insert(link, DAMAGED_MAX);
+        }
+        out.push(Effect::Tell(link, Message::Cancel(slot, why)));
+        self.retire(link, id);
+    }
+
+    fn retire(&mut self, link: LinkId, id: &ManifestId) {
+        if let Some(source) = self.sources.get_mut(&link) {
+            source.active.remove(id);
+        }
+    }
+
+    /// Starts an fsync when enough is pending, or long enough, and none is running; the rest joins the next.
+    fn sync_if_due(&mut self, id: &ManifestId, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) {
+        let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(id), shelf.get(id)) else { return };
+        if fetch.syncing.is_some() || fetch.pending.is_empty() {
+            return;
+        }
+        let rate = fetch.from.and_then(|(link, _)| self.sources.get(&link)).map_or(0, |source| source.meter.rate);
+        let enough = (rate / 2).clamp(SYNC_BYTES_MIN, SYNC_BYTES_MAX);
+        let long = now.since(fetch.pending_since) >= SYNC_WAIT;
+        if fetch.pending.bytes() >= enough || long || parcel.here().covers(&(0..parcel.bytes())) {
+            let ranges = std::mem::take(&mut fetch.pending);
+            fetch.syncing = Some(ranges.clone());
+            out.push(Effect::Disk(Work::Sync { manifest: *id, ranges }));
+        }
+    }
+}
+
+impl Fetch {
+    /// Whether the source has said that it has nothing more, and nothing has come since.
+    fn is_dry(&self) -> bool {
+        self.dry_after.is_some_and(|sent| self.came <= sent)
+    }
+
+    /// Asks for ranges, as far as one message names them.
+    fn need(&mut self, manifest: ManifestId, ranges: &Ranges, shelf: &Shelf) -> Option<Need> {
+        let ((_, slot), parcel) = (self.from?, shelf.get(&manifest)?);
+        let ranges: Ranges = ranges.iter().take(RANGES_MAX).collect();
+        self.asked += ranges.bytes();
+        (!ranges.is_empty()).then(|| Need { slot, manifest, ranges, pages: parcel.pages() })
+    }
+
+    fn prove(&mut self, manifest: ManifestId, parcel: &Parcel, chunk: u32, out: &mut Vec<Effect>) {
+        if parcel.is_unproved(chunk) && self.proving.insert(chunk) {
+            out.push(Effect::Disk(Work::HashChunk { manifest, chunk }));
+        }
+    }
+}
+
+impl Meter {
+    fn add(&mut self, bytes: u64, now: Mono) {
+        let took = now.since(self.since);
+        if took >= Millis(500) {
+            self.rate = if took.0 < 5000 { self.bytes * 1000 / took.0 } else { 0 };
+            (self.since, self.bytes) = (now, 0);
+        }
+        self.bytes += bytes;
+    }
+}

@@ -1,0 +1,112 @@
+//! The worklist: every case, folded from events.
+//!
+//! The same on every node that holds the same events and the same roster, in whatever order, and however often,
+//! they came: a radiologist at another hub sees the same holder, the same report, the same "ready to read". It
+//! folds one event at a time; only the case it is about is worked out again. Source: `protocol/SPEC.md`, Worklist.
+
+mod authority;
+mod claims;
+mod facts;
+pub mod item;
+pub mod order;
+pub mod priority;
+mod reports;
+#[cfg(test)]
+pub(crate) mod scene;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use item::WorklistItem;
+
+use crate::{
+    id::{CaseId, EventHash, FederationId, NodeId},
+    log::{
+        Event, Scope,
+        witness::{WITNESSED_MAX, Witnessed},
+    },
+    roster::Roster,
+};
+use facts::Facts;
+use std::collections::BTreeMap;
+
+/// Every case of the scopes held.
+#[derive(Debug)]
+pub struct Worklist {
+    federation: FederationId,
+    cases: BTreeMap<(CaseId, NodeId), Case>,
+}
+
+#[derive(Debug)]
+struct Case {
+    facts: Facts,
+    item: WorklistItem,
+}
+
+impl Worklist {
+    /// No cases.
+    #[must_use]
+    pub const fn new(federation: FederationId) -> Self {
+        Self { federation, cases: BTreeMap::new() }
+    }
+
+    /// Folds one event in, and gives the case it is about. Events of a kind this build does not know, of no case,
+    /// or whose body does not fit leave the list as it is; they stay in the logs.
+    pub fn apply(&mut self, event: &Event, roster: &Roster) -> Option<CaseId> {
+        let Scope::Site(site) = event.scope() else { return None };
+        let body = event.body().ok().flatten()?;
+        let case = facts::case_of(&body)?;
+        let mut facts = self.cases.remove(&(case, site)).map_or_else(Facts::default, |held| held.facts);
+        facts.learn(event, body, site, &self.federation);
+        // What nobody had the right to say makes no case.
+        facts.since?;
+        let item = view::item(case, site, &facts, roster);
+        self.cases.insert((case, site), Case { facts, item });
+        Some(case)
+    }
+
+    /// Works every case out again. Call when the roster has changed.
+    pub fn roster_changed(&mut self, roster: &Roster) {
+        for ((case, site), held) in &mut self.cases {
+            held.item = view::item(*case, *site, &held.facts, roster);
+        }
+    }
+
+    /// Every item, by case. A claim on what no spoke has announced makes no item.
+    pub fn items(&self) -> impl Iterator<Item = &WorklistItem> {
+        self.cases.values().map(|case| &case.item).filter(|item| is_a_case(item))
+    }
+
+    /// Every item, the one to read first at the front.
+    #[must_use]
+    pub fn by_priority(&self) -> Vec<&WorklistItem> {
+        let mut items: Vec<_> = self.items().collect();
+        items.sort_by(|a, b| priority::first_to_read(a, b));
+        items
+    }
+
+    /// The item of a case.
+    #[must_use]
+    pub fn item(&self, case: &CaseId) -> Option<&WorklistItem> {
+        let from = (*case, NodeId([0; 32]));
+        let mut of_case = self.cases.range(from..).take_while(|((of, _), _)| of == case).map(|(_, held)| &held.item);
+        of_case.find(|item| is_a_case(item))
+    }
+
+    /// Reports of a case that this hub, as the site's home hub, has not yet borne witness to. The caller appends
+    /// what is given back to the site's scope.
+    #[must_use]
+    pub fn to_witness(&self, case: &CaseId, hub: &NodeId, roster: &Roster) -> Option<(Scope, Witnessed)> {
+        let item = self.item(case)?;
+        let held = self.cases.get(&(item.case, item.site))?;
+        let spoke = roster.node(&item.site).filter(|spoke| spoke.home == Some(*hub))?;
+        let seen = |event: &&EventHash| held.facts.witnesses.contains_key(&(**event, *hub, spoke.term));
+        let events: Vec<_> = held.facts.reports.keys().filter(|e| !seen(e)).copied().take(WITNESSED_MAX).collect();
+        let body = Witnessed { case: *case, events, term: spoke.term, roster_version: roster.version() };
+        (!body.events.is_empty()).then_some((Scope::Site(item.site), body))
+    }
+}
+
+fn is_a_case(item: &WorklistItem) -> bool {
+    item.order.is_some() || item.closed.is_some() || !item.parcels.is_empty() || !item.reports.is_empty()
+}

@@ -1,0 +1,27 @@
+//! The shipping protocol and store over a simulated world.
+//!
+//! A promise to a patient holds only if it holds in every order of cuts, crashes and messages; nobody can wait for
+//! these to happen. Here [`radmesh_protocol::node::Node`] and [`radmesh_store::Store`] run as they ship, over links
+//! that are cut and disks that lose what was not synced, in virtual time, and every rule is checked as they run.
+//! One seed is one run, to the byte. `radmesh-sim` is the command.
+
+mod chance;
+mod checks;
+mod disk;
+mod faults;
+mod federation;
+mod machine;
+mod network;
+mod promises;
+mod reading;
+mod rest;
+mod run;
+mod scenario;
+mod studies;
+mod trace;
+mod world;
+
+pub use checks::{Rule, Violation};
+pub use run::{Happened, Outcome, run};
+pub use scenario::{Faults, Scenario, ScenarioError, Span, scenarios};
+pub use trace::Show;

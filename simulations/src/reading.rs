@@ -1,0 +1,131 @@
+//! Reading rooms: a reader at each hub claims what is delivered and signs a report.
+//!
+//! Who gets the claim signs the final; who is told no signs a preliminary all the same, which must be kept.
+
+use crate::{
+    checks::Violation,
+    federation::reading_key,
+    studies::Asked,
+    world::{HOME, SPOKE, World},
+};
+use radmesh_protocol::{
+    claim::{self, REQUEST_TAG, Request},
+    envelope::body::SealedBody,
+    id::CaseId,
+    log::{Scope, body::Body},
+    node::{Answer, Command},
+    person::{SignedAt, Statement},
+    report::{REPORT_TAG, Report, ReportText, Status},
+    wire,
+    worklist::item::{CustodyState, WorklistItem},
+};
+use std::collections::BTreeMap;
+
+/// What a reader does next with a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Claim,
+    Sign { status: Status, claim: Option<claim::Token> },
+}
+
+/// One reader at one hub.
+#[derive(Debug)]
+pub(crate) struct Room {
+    at: usize,
+    /// Commands without an answer, by case.
+    asked: BTreeMap<CaseId, (Asked, Step)>,
+}
+
+impl Room {
+    /// The reader of the `hub`-th hub.
+    pub(crate) const fn at_hub(hub: usize) -> Self {
+        Self { at: HOME + hub, asked: BTreeMap::new() }
+    }
+}
+
+impl World<'_> {
+    pub(crate) fn room_works(&mut self, room: usize) -> Result<(), Violation> {
+        let at = self.rooms[room].at;
+        let person = self.federation.readers[room].person_id();
+        let life = self.machines[at].life;
+        let Some(running) = &self.machines[at].running else { return Ok(()) };
+        let items = running.node.worklist().items().filter(|item| item.custody >= CustodyState::Delivered);
+        let items: Vec<WorklistItem> = items.cloned().collect();
+        for item in items {
+            if let Some((asked, step)) = self.rooms[room].asked.get(&item.case).copied().filter(|(a, _)| a.life == life)
+            {
+                let Some(answer) = self.answer(at, asked.id) else { continue };
+                self.rooms[room].asked.remove(&item.case);
+                if let Answer::Appended(hash) = answer {
+                    self.promises.appended.insert((at, hash));
+                    if matches!(step, Step::Sign { .. }) {
+                        self.promises.reports.insert(hash);
+                        self.happened.reports += 1;
+                    }
+                }
+                continue;
+            }
+            let Some(step) = next_step(&item, person) else { continue };
+            let command = match step {
+                Step::Claim => self.claim(room, &item),
+                Step::Sign { status, claim } => self.sign(room, &item, status, claim),
+            };
+            let asked = self.asks(at, command)?;
+            self.rooms[room].asked.insert(item.case, (asked, step));
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, room: usize, item: &WorklistItem) -> Command {
+        let key = &self.federation.readers[room];
+        let uid = format!("2.25.{}", u64::from_be_bytes(self.chance.bytes()));
+        let to = reading_key(key).public();
+        let request = Request::new(item.case, &uid, &to, &self.federation.id, &mut self.chance.rng);
+        let request = request.expect("a reader's key is a key");
+        let statement = self.statement(room, REQUEST_TAG, item.case, &wire::encode(&request));
+        append(item, Body::ClaimRequest(statement))
+    }
+
+    fn sign(&mut self, room: usize, item: &WorklistItem, status: Status, claim: Option<claim::Token>) -> Command {
+        let text = ReportText::new("no fracture", "Dr Banda").expect("a text a reader may sign");
+        let origin = reading_key(&self.machines[SPOKE].key).public();
+        let home = reading_key(&self.machines[HOME].key).public();
+        let sealed = SealedBody::seal(&text.encode(), &[origin, home], &self.federation.id, &mut self.chance.rng);
+        let sealed = sealed.expect("members' keys are keys");
+        let replaces = item.standing_report().map(|(hash, _)| hash);
+        let report = Report { case: item.case, status, replaces, claim, sealed };
+        let statement = self.statement(room, REPORT_TAG, item.case, &wire::encode(&report));
+        append(item, Body::Report(statement))
+    }
+
+    fn statement(&self, room: usize, tag: &'static str, case: CaseId, body: &[u8]) -> Statement {
+        let machine = &self.machines[self.rooms[room].at];
+        let running = machine.running.as_ref().expect("a reader works while the hub runs");
+        let signed = SignedAt {
+            key: &self.federation.readers[room],
+            node: machine.key.node_id(),
+            federation: &self.federation.id,
+            roster_version: running.node.roster().version(),
+        };
+        Statement::sign(signed, tag, case, &[], body)
+    }
+}
+
+fn append(item: &WorklistItem, body: Body) -> Command {
+    Command::Append { scope: Scope::Site(item.site), body: Box::new(body) }
+}
+
+fn next_step(item: &WorklistItem, person: radmesh_protocol::id::PersonId) -> Option<Step> {
+    if item.reports.values().any(|report| report.person == person) {
+        return None;
+    }
+    if let Some(token) = item.claim.token_of(&person) {
+        return Some(Step::Sign { status: Status::Final, claim: Some(token) });
+    }
+    let mut mine = item.requests.values().filter(|request| request.claimant == person);
+    match mine.next_back().map(|request| &request.answer) {
+        None => Some(Step::Claim),
+        Some(claim::Answer::Refused(_)) => Some(Step::Sign { status: Status::Preliminary, claim: None }),
+        Some(claim::Answer::Waiting | claim::Answer::Granted { .. }) => None,
+    }
+}

@@ -1,0 +1,96 @@
+//! Scenarios: who takes part, how much is sent, and what goes wrong.
+//!
+//! Each is a file of `simulations/scenarios/`, compiled in, so that a replay command means the same everywhere.
+
+use serde::Deserialize;
+
+/// A range of numbers, both ends included; written `[from, to]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(from = "(u64, u64)")]
+pub struct Span {
+    /// The least.
+    pub from: u64,
+    /// The most; never below `from`.
+    pub to: u64,
+}
+
+impl From<(u64, u64)> for Span {
+    fn from((a, b): (u64, u64)) -> Self {
+        Self { from: a.min(b), to: a.max(b) }
+    }
+}
+
+/// One kind of fault, over and over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// Milliseconds from one to the next.
+    pub every_ms: Span,
+    /// Milliseconds each lasts.
+    pub for_ms: Span,
+}
+
+/// See the module's page.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// As on the command line.
+    pub name: String,
+    /// In one sentence.
+    pub about: String,
+    /// Hubs, each with a reader: the first is the spoke's home, the second its standby.
+    pub hubs: usize,
+    /// Studies the spoke sends.
+    pub studies: u64,
+    /// Parcels of a Study.
+    pub parcels: Span,
+    /// Packed bytes of a parcel.
+    pub packed_bytes: Span,
+    /// Milliseconds from one Study to the next.
+    pub study_every_ms: Span,
+    /// Bytes a second of a link, one way.
+    pub rate_bytes_per_s: Span,
+    /// Milliseconds from end to end of a link, one way.
+    pub delay_ms: Span,
+    /// Milliseconds from the start in which faults happen.
+    pub faults_for_ms: u64,
+    /// Links cut, stalled or gone silent.
+    #[serde(default)]
+    pub cuts: Option<Faults>,
+    /// Nodes that lose power.
+    #[serde(default)]
+    pub crashes: Option<Faults>,
+}
+
+/// A scenario that can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file does not fit.
+    #[error("a scenario can't be read: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// No such name.
+    #[error("there is no scenario {name}; there are {known}")]
+    Unknown {
+        /// As asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+const FILES: [&str; 3] = [
+    include_str!("../scenarios/link_cuts.toml"),
+    include_str!("../scenarios/crashes.toml"),
+    include_str!("../scenarios/two_hubs.toml"),
+];
+
+/// The scenarios of this name, or every one for `all`.
+///
+/// # Errors
+/// [`ScenarioError`] for an unknown name or a file that does not fit.
+pub fn scenarios(name: &str) -> Result<Vec<Scenario>, ScenarioError> {
+    let all = FILES.iter().map(|text| toml::from_str(text)).collect::<Result<Vec<Scenario>, _>>()?;
+    let known = all.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found: Vec<Scenario> = all.into_iter().filter(|scenario| name == "all" || scenario.name == name).collect();
+    if found.is_empty() { Err(ScenarioError::Unknown { name: name.to_owned(), known }) } else { Ok(found) }
+}

@@ -1,0 +1,227 @@
+//! The world of a run: machines, links, and one queue of what happens next, in virtual milliseconds.
+//!
+//! Everything that happens is one [`Event`] with its moment; those of one moment happen in the order in which they
+//! were foreseen. After each, the rules are checked.
+
+use crate::{
+    chance::Chance,
+    checks::{Rule, Seen, Violation},
+    federation::Federation,
+    machine::Machine,
+    network::Network,
+    promises::Promises,
+    reading::Room,
+    run::Happened,
+    scenario::Scenario,
+    studies::Clinic,
+    trace::{Show, Trace},
+};
+use radmesh_protocol::{
+    node::{Answer, Command, CommandId, Input, Lane, LinkId, Output},
+    record::Stored,
+};
+use std::collections::BTreeMap;
+
+/// Milliseconds since 1970 at which a run begins: for display only, as everywhere.
+pub(crate) const FLOOR: u64 = 1_790_000_000_000;
+/// The spoke's place among the machines.
+pub(crate) const SPOKE: usize = 0;
+/// The home hub's.
+pub(crate) const HOME: usize = 2;
+/// Events of a run at most: more is a node that never rests.
+const EVENTS_MAX: u64 = 3_000_000;
+/// Wakes of one node in one millisecond at most: more is a node that spins.
+const WAKES_MAX: u32 = 200;
+
+/// What happens next.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Message { to: usize, link: LinkId, lane: Lane, bytes: Vec<u8> },
+    LinkEnded { to: usize, link: LinkId },
+    Dial { edge: usize },
+    Heal { edge: usize },
+    Cut,
+    DiskTurn { at: usize, life: u64 },
+    DiskCommit { at: usize, life: u64 },
+    DiskAnswers { at: usize, life: u64, answers: Vec<Stored> },
+    Wake { at: usize, life: u64, number: u64 },
+    Crash,
+    Blow { at: usize, life: u64 },
+    Restart { at: usize },
+    Rooms,
+}
+
+/// See the module's page.
+pub(crate) struct World<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) now: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    foreseen: u64,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    pub(crate) happened: Happened,
+    pub(crate) federation: Federation,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) network: Network,
+    pub(crate) clinic: Clinic,
+    pub(crate) rooms: Vec<Room>,
+    pub(crate) promises: Promises,
+    pub(crate) seen: Seen,
+    commands: u64,
+    wakes: (u64, usize, u32),
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, seed: u64, show: Show) -> Result<Self, Violation> {
+        let mut chance = Chance::new(seed);
+        let federation = Federation::new(scenario.hubs, &mut chance);
+        let machines = federation.members.iter().map(|member| Machine::new(member, &mut chance)).collect();
+        let mut world = Self {
+            scenario,
+            now: 0,
+            queue: BTreeMap::new(),
+            foreseen: 0,
+            trace: Trace::new(show),
+            happened: Happened::default(),
+            machines,
+            network: Network::new(scenario, &mut chance),
+            clinic: Clinic::new(scenario, &mut chance),
+            rooms: (0..scenario.hubs).map(Room::at_hub).collect(),
+            promises: Promises::default(),
+            seen: Seen::default(),
+            commands: 0,
+            wakes: (0, 0, 0),
+            federation,
+            chance,
+        };
+        for at in 0..world.machines.len() {
+            world.boot(at)?;
+        }
+        (0..world.network.edges.len()).for_each(|edge| world.foresee(10, Event::Dial { edge }));
+        world.foresee(1_000, Event::Rooms);
+        world.first_faults();
+        Ok(world)
+    }
+
+    /// Puts an event `after` milliseconds from now.
+    pub(crate) fn foresee(&mut self, after: u64, event: Event) {
+        self.foresee_at(self.now + after, event);
+    }
+
+    pub(crate) fn foresee_at(&mut self, at: u64, event: Event) {
+        self.foreseen += 1;
+        self.queue.insert((at.max(self.now), self.foreseen), event);
+    }
+
+    /// Runs until virtual time `until`.
+    pub(crate) fn run_until(&mut self, until: u64) -> Result<(), Violation> {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) {
+            self.now = entry.key().0;
+            let event = entry.remove();
+            self.happened.events += 1;
+            if self.happened.events > EVENTS_MAX {
+                return Err(Rule::Rests.broken("world", format!("{EVENTS_MAX} events and still not at rest")));
+            }
+            self.happen(event)?;
+        }
+        self.now = until;
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Message { to, link, lane, bytes } => self.arrive(to, link, lane, bytes),
+            Event::LinkEnded { to, link } => self.link_ended(to, link),
+            Event::Dial { edge } => self.dial(edge),
+            Event::Heal { edge } => self.heal(edge),
+            Event::Cut => self.cut(),
+            Event::DiskTurn { at, life } if self.lives(at, life) => self.disk_turn(at),
+            Event::DiskCommit { at, life } if self.lives(at, life) => self.disk_commit(at),
+            Event::DiskAnswers { at, life, answers } if self.lives(at, life) => {
+                answers.into_iter().try_for_each(|stored| self.disk_answers(at, stored))
+            }
+            Event::Wake { at, life, number } if self.lives(at, life) => self.wake(at, number),
+            Event::Crash => self.plan_crash(),
+            Event::Blow { at, life } if self.lives(at, life) => self.blow(at),
+            Event::Restart { at } => self.restart(at),
+            Event::Rooms => self.rooms(),
+            // Of a life that is over.
+            Event::DiskTurn { .. }
+            | Event::DiskCommit { .. }
+            | Event::DiskAnswers { .. }
+            | Event::Wake { .. }
+            | Event::Blow { .. } => Ok(()),
+        }
+    }
+
+    pub(crate) fn lives(&self, at: usize, life: u64) -> bool {
+        self.machines[at].life == life && self.machines[at].running.is_some()
+    }
+
+    fn wake(&mut self, at: usize, number: u64) -> Result<(), Violation> {
+        if self.machines[at].running.as_ref().is_none_or(|running| running.wake != number) {
+            return Ok(());
+        }
+        let (now, last, count) = self.wakes;
+        self.wakes = if (now, last) == (self.now, at) { (now, at, count + 1) } else { (self.now, at, 0) };
+        if self.wakes.2 > WAKES_MAX {
+            let what = format!("asked to be woken {WAKES_MAX} times in the millisecond {}", self.now);
+            return Err(Rule::Rests.broken(self.machines[at].name, what));
+        }
+        self.input(at, Input::Wake)
+    }
+
+    /// Gives a node an input, carries out what it wants, and checks the rules. Without power nothing happens.
+    pub(crate) fn input(&mut self, at: usize, input: Input) -> Result<(), Violation> {
+        let now = self.now;
+        let Some(running) = &mut self.machines[at].running else { return Ok(()) };
+        running.node.handle(input, running.clock(now));
+        self.drain(at)
+    }
+
+    /// Carries out what a node wants, in order.
+    pub(crate) fn drain(&mut self, at: usize) -> Result<(), Violation> {
+        while let Some(output) = self.machines[at].running.as_mut().and_then(|running| running.node.poll_output()) {
+            match output {
+                Output::Disk(work) => self.queue_work(at, work),
+                Output::Send { link, lane, bytes } => self.send(at, link, lane, bytes),
+                Output::Reset { link, reason } => self.reset(at, link, reason),
+                Output::WakeAt(mono) => {
+                    let life = self.machines[at].life;
+                    let Some(running) = &mut self.machines[at].running else { continue };
+                    running.wake += 1;
+                    let (number, due) = (running.wake, running.world_ms(mono));
+                    self.foresee_at(due, Event::Wake { at, life, number });
+                }
+                Output::Answer(id, answer) => {
+                    self.trace.note(self.now, format_args!("{} answers {answer:?}", self.machines[at].name));
+                    self.machines[at].running.iter_mut().for_each(|running| {
+                        running.answers.insert(id, answer.clone());
+                    });
+                }
+                // No gossip here; the rooms look at the folds every half second.
+                Output::Publish(_) | Output::GossipVerdict { .. } | Output::Notice(_) => {}
+            }
+        }
+        self.check(at)
+    }
+
+    /// Gives a node a command.
+    pub(crate) fn command(&mut self, at: usize, command: Command) -> Result<CommandId, Violation> {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.input(at, Input::Command(id, command))?;
+        Ok(id)
+    }
+
+    /// The answer to a command, once.
+    pub(crate) fn answer(&mut self, at: usize, id: CommandId) -> Option<Answer> {
+        self.machines[at].running.as_mut().and_then(|running| running.answers.remove(&id))
+    }
+
+    fn rooms(&mut self) -> Result<(), Violation> {
+        self.foresee(500, Event::Rooms);
+        self.clinic_works()?;
+        (0..self.rooms.len()).try_for_each(|room| self.room_works(room))
+    }
+}

@@ -1,0 +1,129 @@
+//! The outbox: what has left the clinic, what waits, and in which place.
+//!
+//! Nothing is stored for it: it is a view of what staging holds and of what the worklist says others have signed for.
+//! So it can't disagree with them, and "sent" is never shown for what nobody holds.
+
+use crate::{
+    ledger::Ledger,
+    listing::{StudyLine, case_short, class_word},
+    staging::{Assembly, Case, PartStep},
+};
+use radmesh_codec::scan::Fact;
+use radmesh_protocol::{
+    class::Class,
+    id::{CaseId, ManifestId, NodeId},
+    time::Wall,
+    worklist::item::{CustodyState, WorklistItem},
+};
+use std::collections::BTreeMap;
+
+/// What others hold of one case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Away {
+    pub(crate) custody: CustodyState,
+    /// Sealed bytes that the next hop has, durable, of each parcel announced.
+    pub(crate) acknowledged: BTreeMap<ManifestId, u64>,
+}
+
+impl Away {
+    /// From the worklist: a parcel for which the home hub or any custodian has signed counts as a whole. `under_way` is
+    /// what the transfer machine knows of the others.
+    pub(crate) fn of(item: &WorklistItem, under_way: impl Fn(&ManifestId) -> u64) -> Self {
+        let acknowledged = item.parcels.iter().map(|(manifest, parcel)| {
+            let bytes = if parcel.receipts.is_empty() {
+                under_way(manifest).min(parcel.sealed_bytes)
+            } else {
+                parcel.sealed_bytes
+            };
+            (*manifest, bytes)
+        });
+        Self { custody: item.custody, acknowledged: acknowledged.collect() }
+    }
+}
+
+/// The studies of this spoke, the most urgent and oldest that waits first, then the delivered ones, newest first.
+pub(crate) fn studies(ledger: &Ledger, me: &NodeId, away: &BTreeMap<CaseId, Away>) -> Vec<StudyLine> {
+    let mut lines = ledger.each_case(|case| {
+        let away = away.get(&case.id);
+        (place(case, away), line(case, me, away))
+    });
+    lines.sort_by_key(|(place, _)| *place);
+    let mut waiting = 0;
+    let numbered = lines.into_iter().map(|(_, mut line)| {
+        if !line.delivered {
+            waiting += 1;
+            line.place = Some(waiting);
+        }
+        line
+    });
+    numbered.collect()
+}
+
+fn place(case: &Case, away: Option<&Away>) -> (bool, Class, Wall, CaseId) {
+    let delivered = away.is_some_and(|away| away.custody != CustodyState::Sending);
+    let at = case.record.first_at;
+    if delivered {
+        (true, Class::Control, Wall(u64::MAX - at.0), case.id)
+    } else {
+        (false, case.record.class, at, case.id)
+    }
+}
+
+fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
+    let told = |fact| case.record.sayings.shown(fact).to_owned();
+    let series = case.series();
+    let mut modalities: Vec<String> = series.values().map(|seen| seen.modality.clone()).collect();
+    modalities.sort_unstable();
+    modalities.dedup();
+    let sealed_bytes = case.parts.values().map(|part| part.sealed.sealed_bytes).sum();
+    let acknowledged = case.parts.keys().filter_map(|manifest| away?.acknowledged.get(manifest)).sum();
+    let custody = away.map_or(CustodyState::Sending, |away| away.custody);
+    let announced = case.parts.values().filter(|part| part.step == PartStep::Announced).count();
+    StudyLine {
+        case: case.id.to_string(),
+        case_short: case_short(&case.id),
+        site: me.to_string(),
+        closed: case.assembly == Assembly::Closed,
+        class: class_word(case.record.class).to_owned(),
+        patient_name: told(Fact::PatientName),
+        patient_id: told(Fact::PatientId),
+        study_date: told(Fact::StudyDate),
+        study_description: told(Fact::StudyDescription),
+        modalities,
+        series: series.len(),
+        instances: case.instances(),
+        bytes: series.values().map(|seen| seen.bytes).sum(),
+        staged_bytes: case.staged_bytes(),
+        conflicting: case.conflicting(),
+        damaged: case.damaged(),
+        lost: case.record.lost,
+        parcels: announced,
+        sealed_bytes,
+        delivered_bytes: acknowledged,
+        delivered: custody != CustodyState::Sending,
+        safe: custody == CustodyState::Safe,
+        place: None,
+        state: state(case, custody, sealed_bytes, acknowledged),
+        received_ms: case.record.first_at.0,
+    }
+}
+
+/// How it stands, in one sentence.
+fn state(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> String {
+    let lost = case.record.lost;
+    if lost > 0 {
+        return format!("{lost} Instances were damaged on this disk: send the Study again");
+    }
+    match (case.assembly, custody) {
+        (Assembly::Closed, CustodyState::Safe) => "safe: two hospitals have signed for every byte".into(),
+        (Assembly::Closed, CustodyState::Delivered) => "delivered: the home hub has signed for every byte".into(),
+        (Assembly::Receiving { .. }, _) => format!("receiving; {} Instances wait to be sealed", case.staged.len()),
+        (Assembly::Complete, _) => format!("complete; {} Instances wait to be sealed", case.staged.len()),
+        (Assembly::Closed, CustodyState::Sending) if sealed > 0 && acknowledged >= sealed => {
+            "all bytes are with the next hop; the home hub's receipt is awaited".into()
+        }
+        (Assembly::Closed, CustodyState::Sending) => {
+            format!("sending: {acknowledged} of {sealed} bytes are with the next hop")
+        }
+    }
+}

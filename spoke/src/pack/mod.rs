@@ -1,0 +1,194 @@
+//! The packer: does what staging asks for, one thing at a time, the most urgent and smallest first.
+//!
+//! Each step ends with something durable: an event, a sealed file with its record, an announcement. A crash between
+//! two steps repeats the second one; so a Study is never lost and never sent twice under two names.
+
+mod destination;
+mod part;
+
+pub(crate) use destination::destination;
+pub use destination::{Destination, HeldBack};
+
+use crate::{
+    Core, order,
+    staging::{Next, PartStep, Run, Task},
+};
+pub(crate) use part::Sealing;
+use part::{Load, PackError, names, preview};
+use radmesh_protocol::{
+    id::{CaseId, Hash, ManifestId},
+    log::body::{Body, StudyClosed},
+    node::Command,
+};
+use radmesh_store::WriteError;
+use std::{sync::Arc, time::Duration};
+use tokio::task::spawn_blocking;
+
+/// Why a step was not done. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// Sealing.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] WriteError),
+    /// The core does not do it.
+    #[error("the node does not take it: {0}")]
+    Refused(String),
+    /// The core is gone.
+    #[error("the node is stopping")]
+    Stopping,
+    /// An event's body could not be sealed.
+    #[error("sealing an event: {0}")]
+    Seal(#[from] radmesh_protocol::envelope::body::SealBodyError),
+}
+
+/// Packs until dropped.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut failures = 0;
+    loop {
+        let rung = core.ledger.bell.notified();
+        let step = match core.destination() {
+            Ok(to) => next(&core, to).await,
+            Err(_) => Ok(Wait::ForBell),
+        };
+        let wait = match step {
+            Ok(wait) => {
+                failures = 0;
+                wait
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::warn!(%error, failures, "packing is tried again");
+                Wait::For(RETRY_MIN.saturating_mul(1 << failures.min(4)))
+            }
+        };
+        match wait {
+            Wait::Not => {}
+            Wait::ForBell => rung.await,
+            Wait::For(time) => drop(tokio::time::timeout(time, rung).await),
+        }
+    }
+}
+
+enum Wait {
+    Not,
+    ForBell,
+    For(Duration),
+}
+
+/// Does one thing.
+async fn next(core: &Arc<Core>, to: Destination) -> Result<Wait, StepError> {
+    publish_site(core, &to).await?;
+    let now = core.now().mono;
+    match core.ledger.next(now) {
+        Next::Idle => return Ok(Wait::ForBell),
+        Next::At(time) => return Ok(Wait::For(Duration::from_millis(time.since(now).0.max(1)))),
+        Next::Task(Task::Order(case)) => publish_order(core, &to, case).await?,
+        Next::Task(Task::Preview(case)) => seal_preview(core, to, case).await?,
+        Next::Task(Task::Part(run)) => seal_run(core, to, run).await?,
+        Next::Task(Task::Announce(manifest)) => announce(core, manifest).await?,
+        Next::Task(Task::Close(case)) => close(core, case).await?,
+    }
+    Ok(Wait::Not)
+}
+
+async fn publish_site(core: &Arc<Core>, to: &Destination) -> Result<(), StepError> {
+    if let Some(body) = core.site.event(&core.ledger.rooms, to, &core.federation)? {
+        core.append(body).await?;
+        blocking(core, |core| core.site.published(&core.ledger.rooms)).await?;
+        tracing::info!("site secret sealed to pool and recovery");
+    }
+    Ok(())
+}
+
+async fn publish_order(core: &Arc<Core>, to: &Destination, case: CaseId) -> Result<(), StepError> {
+    let made = core.ledger.with_case(&case, |case| {
+        let (details, digest) = order::details(case);
+        if case.record.order == Some(digest) {
+            return Ok((None, digest));
+        }
+        let to = [to.pool_key, to.recovery];
+        let sealed = order::sealed(case, &details, &to, &core.federation, &mut core.ledger.rooms.chance.clone());
+        sealed.map(|order| (Some(order), digest))
+    });
+    let Some((order, digest)) = made.transpose()? else { return Ok(()) };
+    if let Some(order) = order {
+        core.append(Body::Order(order)).await?;
+        tracing::info!(?case, "order published");
+    }
+    blocking(core, move |core| core.ledger.order_made(&case, digest)).await?;
+    Ok(())
+}
+
+async fn seal_preview(core: &Arc<Core>, to: Destination, case: CaseId) -> Result<(), StepError> {
+    blocking(core, move |core| -> Result<(), StepError> {
+        let made = core.ledger.with_case(&case, |case| (preview(case), case.record.class, case.record.preview));
+        let Some((contents, class, before)) = made else { return Ok(()) };
+        let digest = Hash::of(&contents.bytes());
+        if before != Some(digest) {
+            let part = core.sealing(to).preview(case, class, &contents)?;
+            tracing::info!(?case, manifest = ?part.sealed.manifest, "preview sealed");
+            core.ledger.sealed(vec![part])?;
+        }
+        Ok(core.ledger.preview_made(&case, digest)?)
+    })
+    .await
+}
+
+async fn seal_run(core: &Arc<Core>, to: Destination, run: Run) -> Result<(), StepError> {
+    blocking(core, move |core| -> Result<(), StepError> {
+        let load = core.ledger.with_case(&run.case, |case| Load::of(case, &run)).flatten();
+        let Some(load) = load else { return Ok(()) };
+        let parts = match core.sealing(to).run(&load) {
+            Err(PackError::Unreadable { file }) => {
+                tracing::error!(case = ?run.case, ?file, "a staged Instance is damaged on disk; it must be sent again");
+                return Ok(core.ledger.lost(&run.case, file)?);
+            }
+            sealed => sealed?,
+        };
+        tracing::info!(case = ?run.case, instances = run.files.len(), bytes = run.bytes, parts = ?names(&parts), "sealed");
+        Ok(core.ledger.sealed(parts)?)
+    })
+    .await
+}
+
+async fn announce(core: &Arc<Core>, manifest: ManifestId) -> Result<(), StepError> {
+    let Some(part) = core.ledger.part(&manifest) else { return Ok(()) };
+    if let PartStep::Sealed { manifest: bytes, .. } = part.step {
+        let case = part.sealed.case;
+        let refused = core.ask(Command::Announce { manifest: bytes, sealed: Box::new(part.sealed) }).await.err();
+        if let Some(StepError::Refused(why)) = refused {
+            tracing::error!(?case, ?manifest, why, "a sealed part was refused; it is packed again");
+            return Ok(blocking(core, move |core| core.ledger.unseal(&case)).await?);
+        }
+        refused.map_or(Ok(()), Err)?;
+    }
+    blocking(core, move |core| core.ledger.announced(&manifest)).await?;
+    Ok(())
+}
+
+async fn close(core: &Arc<Core>, case: CaseId) -> Result<(), StepError> {
+    let parcels = core.ledger.with_case(&case, |case| {
+        case.parts.iter().map(|(manifest, part)| (*manifest, part.sealed.instances)).collect::<Vec<_>>()
+    });
+    let Some(parcels) = parcels else { return Ok(()) };
+    tracing::info!(?case, parcels = parcels.len(), "study closed");
+    core.append(Body::StudyClosed(StudyClosed { case, parcels })).await?;
+    blocking(core, move |core| core.ledger.closed(&case)).await?;
+    Ok(())
+}
+
+/// Does what waits for the disk, or computes for long, away from the network's threads.
+pub(crate) async fn blocking<T: Send + 'static>(core: &Arc<Core>, work: impl FnOnce(&Core) -> T + Send + 'static) -> T {
+    let core = Arc::clone(core);
+    match spawn_blocking(move || work(&core)).await {
+        Ok(done) => done,
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        // The runtime is being shut down: nobody waits for an answer any more.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+const RETRY_MIN: Duration = Duration::from_secs(2);

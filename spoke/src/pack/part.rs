@@ -1,0 +1,356 @@
+//! Packing: staged Instances in, a sealed and read-back parcel out, with small and constant memory.
+//!
+//! The bytes that leave are proved before the originals may go: each group was decoded again by the coder, each
+//! Instance has the hash it was received with, and the sealed file was read back, opened and compared. An Instance
+//! whose coded form one parcel can't hold goes in several, cut from one coded stream.
+//! Source: `protocol/SPEC.md`, Parcels and Contents.
+
+use super::destination::Destination;
+use crate::{
+    chance::Chance,
+    sealed_file::{self, Reading, Writing},
+    staging::{Case, PartRecord, PartStep, Run, SeriesSeen, Staged, StagingId, Wholeness},
+};
+use radmesh_codec::{
+    group::{self, EncodeError, Source},
+    scan::Fact,
+};
+use radmesh_protocol::{
+    class::Class,
+    envelope::sign::SigningKey,
+    id::{CaseId, FederationId, ManifestId},
+    log::body::ParcelSealed,
+    parcel::{
+        PartKind,
+        contents::{CONTENTS_VERSION, Contents, Flag, Group, InstanceEntry, PreviewContents, SeriesDigest, StudyInfo},
+        open::read_back,
+        seal::{PACKED_BYTES_MAX, SealError, SealFacts, seal},
+    },
+    phi::Phi,
+};
+use radmesh_store::{Store, WriteError};
+use rand_core::Rng;
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+};
+use zeroize::Zeroizing;
+
+/// Why a part could not be sealed. Nothing of it is left, and its Instances stay in staging.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackError {
+    /// A staging file does not give back what was received.
+    #[error("staging file {file:?} does not give back what was received")]
+    Unreadable {
+        /// Which.
+        file: StagingId,
+    },
+    /// The coder.
+    #[error("coding: {0}")]
+    Coder(String),
+    /// The sealed file does not hold what was packed.
+    #[error("the sealed file does not read back")]
+    ReadBack,
+    /// The key of pool or recovery is no key.
+    #[error("sealing: {0}")]
+    Recipient(String),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] WriteError),
+}
+
+/// What the packer needs besides the Instances.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealing {
+    pub(crate) store: Arc<Store>,
+    pub(crate) chance: Chance,
+    pub(crate) signer: Arc<SigningKey>,
+    pub(crate) federation: FederationId,
+    pub(crate) destination: Destination,
+}
+
+/// Staged Instances with all that their parcel says of the case.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    case: CaseId,
+    class: Class,
+    study: Phi<StudyInfo>,
+    kind: PartKind,
+    staged: Vec<(Staged, Vec<Flag>)>,
+}
+
+impl Load {
+    /// What a run of a case is made of; `None` if one of its files is no longer staged.
+    pub(crate) fn of(case: &Case, run: &Run) -> Option<Self> {
+        let flagged = |file| {
+            let staged: &Staged = case.staged.get(file)?;
+            let mut flags = Vec::new();
+            if staged.instance.wholeness == Wholeness::Damaged {
+                flags.push(Flag::Damaged);
+            }
+            if case.is_conflicting(&staged.trace) {
+                flags.push(Flag::ConflictingContent);
+            }
+            if staged.instance.sayings.any_raw() {
+                flags.push(Flag::UnknownCharset);
+            }
+            Some((staged.clone(), flags))
+        };
+        let staged = run.files.iter().map(flagged).collect::<Option<_>>()?;
+        Some(Self { case: case.id, class: case.record.class, study: study_info(case), kind: run.kind, staged })
+    }
+}
+
+/// The preview parcel's content as it stands.
+pub(crate) fn preview(case: &Case) -> PreviewContents {
+    let body_part = case.record.sayings.shown(Fact::BodyPartExamined).to_owned();
+    let digest = |seen: SeriesSeen| {
+        Phi::new(SeriesDigest {
+            series_instance_uid: seen.series.into_revealed(),
+            modality: seen.modality,
+            number: seen.number.trim().parse().ok(),
+            description: seen.description.into_revealed(),
+            body_part: body_part.clone(),
+            instances: seen.instances,
+            bytes: seen.bytes,
+        })
+    };
+    let series = case.series().into_values().map(digest).collect();
+    PreviewContents { version: CONTENTS_VERSION, study: study_info(case), series, previews: Vec::new() }
+}
+
+impl Sealing {
+    /// Seals a preview: it travels one class above its case and holds no Instance.
+    pub(crate) fn preview(
+        &self,
+        case: CaseId,
+        class: Class,
+        contents: &PreviewContents,
+    ) -> Result<PartRecord, PackError> {
+        let packed = Zeroizing::new(contents.bytes());
+        let sealed = self.seal(case, PartKind::Preview, class.of_preview(), &packed, 0)?;
+        Ok(empty_part(sealed, 0))
+    }
+
+    /// Seals a run: one parcel, or, where one can't hold it, several of which the last one counts.
+    pub(crate) fn run(&self, load: &Load) -> Result<Vec<PartRecord>, PackError> {
+        let received: u64 = load.staged.iter().map(|(staged, _)| staged.instance.bytes).sum();
+        if received > PIECE_BYTES {
+            return self.long(load);
+        }
+        let sizes: Vec<u64> = load.staged.iter().map(|(staged, _)| staged.instance.bytes).collect();
+        let mut groups = Vec::new();
+        for range in group::plan(&sizes) {
+            let staged = &load.staged[range];
+            let mut coded = Vec::new();
+            self.encode(staged, &mut coded)?;
+            groups.push(group_of(staged, 0, 1, coded));
+        }
+        let contents = Contents { version: CONTENTS_VERSION, study: load.study.clone(), groups };
+        let packed = Zeroizing::new(contents.bytes());
+        drop(contents);
+        let sealed = self.seal(load.case, load.kind, load.class, &packed, load.staged.len() as u32)?;
+        Ok(vec![whole_part(sealed, load, 0)])
+    }
+
+    /// One Instance that no parcel holds: coded into a sealed spool, cut into pieces, each a parcel.
+    fn long(&self, load: &Load) -> Result<Vec<PartRecord>, PackError> {
+        let mut rng = self.chance.clone();
+        let mut spool = Spool { writing: Writing::begin(&self.store, &mut rng)?, fault: None, bytes: 0 };
+        let coded = self.encode(&load.staged, &mut spool);
+        if let Some(fault) = spool.fault {
+            return Err(fault.into());
+        }
+        coded?;
+        let bytes = spool.bytes;
+        let (file, key) = spool.writing.finish()?;
+        let parts = self.pieces(load, bytes, || Reading::open(&self.store, file, &key));
+        sealed_file::remove(&self.store, file)?;
+        parts
+    }
+
+    fn pieces(
+        &self,
+        load: &Load,
+        bytes: u64,
+        open: impl FnOnce() -> io::Result<Reading>,
+    ) -> Result<Vec<PartRecord>, PackError> {
+        let pieces = u16::try_from(bytes.div_ceil(PIECE_BYTES)).expect("4 GiB are 256 pieces");
+        let mut spool = open().map_err(|_| PackError::ReadBack)?;
+        let mut parts = Vec::new();
+        for piece in 0..pieces {
+            let mut coded = Vec::new();
+            (&mut spool).take(PIECE_BYTES).read_to_end(&mut coded).map_err(|_| PackError::ReadBack)?;
+            let group = group_of(&load.staged, piece, pieces, coded);
+            let contents = Contents { version: CONTENTS_VERSION, study: load.study.clone(), groups: vec![group] };
+            let packed = Zeroizing::new(contents.bytes());
+            drop(contents);
+            let last = piece + 1 == pieces;
+            let counted = if last { load.staged.len() as u32 } else { 0 };
+            let sealed = self.seal(load.case, load.kind, load.class, &packed, counted)?;
+            parts.push(if last { whole_part(sealed, load, piece) } else { empty_part(sealed, piece) });
+        }
+        Ok(parts)
+    }
+
+    /// Codes staged Instances as one group, and checks that they are what was received.
+    fn encode(&self, staged: &[(Staged, Vec<Flag>)], out: &mut dyn Write) -> Result<(), PackError> {
+        let sources: Vec<StagedSource<'_>> =
+            staged.iter().map(|(staged, _)| StagedSource { store: &self.store, staged }).collect();
+        let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
+        let unreadable = |index: usize| PackError::Unreadable { file: staged[index].0.instance.file };
+        let stats = group::encode(&sources, out).map_err(|error| match error {
+            EncodeError::Read { index, .. } | EncodeError::SourceLength { index, .. } => unreadable(index),
+            other => PackError::Coder(other.to_string()),
+        })?;
+        let other =
+            stats.contents.iter().zip(staged).position(|(coded, (staged, _))| coded.hash != staged.instance.received.0);
+        other.map_or(Ok(()), |index| Err(unreadable(index)))
+    }
+
+    /// Seals packed bytes into a file of the store, reads it back, opens it, compares it, and puts it on disk. The key
+    /// leaves memory here.
+    fn seal(
+        &self,
+        case: CaseId,
+        kind: PartKind,
+        class: Class,
+        packed: &[u8],
+        instances: u32,
+    ) -> Result<(Vec<u8>, ParcelSealed), PackError> {
+        let to = &self.destination;
+        let facts = SealFacts {
+            federation: self.federation,
+            case,
+            kind,
+            roster_version: to.roster_version,
+            jurisdiction: to.jurisdiction.clone(),
+            pool: to.pool.clone(),
+            epoch: to.epoch,
+            class,
+            home_hub: to.home_hub,
+            pool_key: to.pool_key,
+            recovery: to.recovery,
+        };
+        let mut rng = self.chance.clone();
+        let mut name = [0; 16];
+        rng.fill_bytes(&mut name);
+        let mut draft = self.store.draft(name)?;
+        let sealed = seal(packed, &facts, &self.signer, &mut rng, &mut |chunk| draft.append(chunk));
+        let sealed = sealed.map_err(|error| match error {
+            SealError::Out(fault) => PackError::Disk(fault),
+            other => PackError::Recipient(other.to_string()),
+        })?;
+        read_back(&sealed, packed, self.federation, &mut |chunk| draft.chunk(chunk))
+            .map_err(|_| PackError::ReadBack)?;
+        let core = sealed.manifest.core();
+        let announcement = ParcelSealed {
+            case,
+            parcel: core.parcel,
+            manifest: sealed.manifest.id(),
+            core: sealed.manifest.core_hash(),
+            pool: core.pool.clone(),
+            epoch: core.epoch,
+            kind,
+            sealed_bytes: core.sealed_bytes,
+            instances,
+        };
+        draft.adopt(announcement.manifest)?;
+        Ok((sealed.manifest.bytes().to_vec(), announcement))
+    }
+}
+
+/// A staged Instance as the coder reads it.
+struct StagedSource<'a> {
+    store: &'a Store,
+    staged: &'a Staged,
+}
+
+impl Source for StagedSource<'_> {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        let instance = &self.staged.instance;
+        Ok(Box::new(Reading::open(self.store, instance.file, &instance.key)?))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.staged.instance.bytes
+    }
+}
+
+/// The coded stream of a long Instance on its way into a staging file.
+struct Spool {
+    writing: Writing,
+    fault: Option<WriteError>,
+    bytes: u64,
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        self.writing.write(bytes).map_err(|fault| io::Error::other(*self.fault.insert(fault)))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn group_of(staged: &[(Staged, Vec<Flag>)], part: u16, parts: u16, coded: Vec<u8>) -> Group {
+    let series = staged.first().map_or("", |(staged, _)| staged.instance.series_or_self());
+    let entry = |(staged, flags): &(Staged, Vec<Flag>)| {
+        let instance = &staged.instance;
+        InstanceEntry {
+            sop_instance_uid: instance.sop_instance.clone(),
+            sop_class_uid: instance.sop_class.clone(),
+            transfer_syntax: instance.transfer_syntax.clone(),
+            received: instance.form.clone(),
+            bytes: instance.bytes,
+            content: instance.received,
+            flags: flags.clone(),
+        }
+    };
+    Group { series: Phi::new(series.to_owned()), instances: staged.iter().map(entry).collect(), part, parts, coded }
+}
+
+fn whole_part((manifest, sealed): (Vec<u8>, ParcelSealed), load: &Load, piece: u16) -> PartRecord {
+    let seen = load.staged.iter().map(|(staged, _)| SeriesSeen::of(&staged.instance)).reduce(|mut all, one| {
+        all.add(one);
+        all
+    });
+    let files = load.staged.iter().map(|(staged, _)| staged.instance.file).collect();
+    let damaged = load.staged.iter().filter(|(staged, _)| staged.instance.wholeness == Wholeness::Damaged).count();
+    let traces = load.staged.iter().map(|(staged, _)| staged.trace).collect();
+    PartRecord { sealed, seen, traces, damaged: damaged as u32, piece, step: PartStep::Sealed { manifest, files } }
+}
+
+/// A preview, or a piece that is not the last: no Instance is counted with it.
+fn empty_part((manifest, sealed): (Vec<u8>, ParcelSealed), piece: u16) -> PartRecord {
+    let step = PartStep::Sealed { manifest, files: Vec::new() };
+    PartRecord { sealed, seen: None, traces: Vec::new(), damaged: 0, piece, step }
+}
+
+fn study_info(case: &Case) -> Phi<StudyInfo> {
+    let told = |fact| case.record.sayings.shown(fact).to_owned();
+    Phi::new(StudyInfo {
+        study_instance_uid: case.record.study.reveal().clone(),
+        patient_name: told(Fact::PatientName),
+        patient_id: told(Fact::PatientId),
+        birth_date: told(Fact::PatientBirthDate),
+        sex: told(Fact::PatientSex),
+        accession_number: told(Fact::AccessionNumber),
+        study_date: told(Fact::StudyDate),
+        study_time: told(Fact::StudyTime),
+        description: told(Fact::StudyDescription),
+    })
+}
+
+/// The manifest's name, for the log.
+pub(crate) fn names(parts: &[PartRecord]) -> Vec<ManifestId> {
+    parts.iter().map(|part| part.sealed.manifest).collect()
+}
+
+/// Coded bytes of a piece of a long Instance; a run of Instances has fewer received bytes.
+const PIECE_BYTES: u64 = 16 * 1024 * 1024;
+// What names the Instances takes at most a few hundred bytes each.
+const _: () = assert!(PIECE_BYTES + 8 * 1024 * 1024 <= PACKED_BYTES_MAX);

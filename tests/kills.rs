@@ -1,0 +1,143 @@
+//! kill -9 of each process in turn, at random moments of a transfer over a slow link.
+//!
+//! Everything handed in must arrive, once, and what is fetched again must be no more than was in flight and not yet
+//! durable. `RADMESH_TEST_KILLS` sets the kills of each process (default 1).
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../node/cli/demo/forwarder.rs"]
+mod forwarder;
+mod world;
+
+use forwarder::Forwarder;
+use radmesh_protocol::id::Hash;
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use world::{NodePlace, Running, World, files, radmesh, until};
+
+/// 2 Mbit/s.
+const LINK_BYTES_A_SECOND: u64 = 250_000;
+
+fn kills() -> usize {
+    env::var("RADMESH_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// A different moment in each run; a run's moments are printed, and what they hit is in the nodes' logs.
+fn moment(salt: usize) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    let hash = Hash::of(format!("{nanos}/{salt}").as_bytes());
+    Duration::from_millis(u64::from(u16::from_be_bytes([hash.0[0], hash.0[1]])) % 1500)
+}
+
+/// Real files with their UIDs made new, so that each round sends Studies that were never sent.
+fn fresh_copies(into: &Path, round: usize) -> BTreeSet<Hash> {
+    fs::create_dir_all(into).unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pydicom-data");
+    let names = ["MR-SIEMENS-DICOM-WithOverlays.dcm", "RG1_J2KI.dcm", "gdcm-US-ALOKA-16_big.dcm", "MR2_J2KR.dcm"];
+    let mut hashes = BTreeSet::new();
+    for name in names {
+        let bytes = fs::read(data.join(name)).unwrap();
+        let found = radmesh_codec::scan::scan(bytes.as_slice(), radmesh_codec::scan::Form::File).unwrap();
+        // Same length, other digits: the last ones of each UID become the round's number.
+        let renewed = [found.study.as_str(), found.sop_instance.as_str()].iter().fold(bytes, |bytes, uid| {
+            let (head, _) = uid.split_at(uid.len() - 3);
+            replace_all(&bytes, uid.as_bytes(), format!("{head}{:03}", round + 100).as_bytes())
+        });
+        hashes.insert(Hash::of(&renewed));
+        fs::write(into.join(name), renewed).unwrap();
+    }
+    hashes
+}
+
+fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut out = bytes.to_vec();
+    for at in 0..=out.len() - from.len() {
+        if &bytes[at..at + from.len()] == from {
+            out[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    out
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_transfer() {
+    let world = World::new();
+    let hub = world.init("hub", "hub", &[]);
+    let relay_port = world::free_port();
+    let link = Forwarder::start(SocketAddr::from(([127, 0, 0, 1], relay_port)), LINK_BYTES_A_SECOND).unwrap();
+    let announce = format!("/ip4/127.0.0.1/tcp/{}", link.address().port());
+    let listen = format!("/ip4/127.0.0.1/tcp/{relay_port}");
+    let relay = world.init_at("relay", "relay", &listen, &["--announce", &announce]);
+    let spoke = world.init("spoke", "spoke", &[]);
+    world.admit("hub", &["--key-maker"]);
+    world.admit("relay", &[]);
+    world.admit("spoke", &["--home-hub", "hub", "--via", "relay"]);
+    world.person("banda");
+    let places = [spoke, relay, hub];
+    let mut running: Vec<Option<Running>> = places
+        .iter()
+        .map(|place| {
+            world.join(place);
+            Some(world.start(place))
+        })
+        .collect();
+    world.unlock(&places[2]);
+
+    let mut sent = BTreeSet::new();
+    let mut rounds = 0;
+    for kill in 0..kills() {
+        for victim in 0..places.len() {
+            let folder = world.path(&format!("sent/{rounds}"));
+            sent.extend(fresh_copies(&folder, rounds));
+            rounds += 1;
+            radmesh(&["send", "--dir", places[0].dir.to_str().unwrap(), folder.to_str().unwrap()]);
+            let before = link.bytes();
+            until("the transfer is under way", || (link.bytes() > before + 20_000).then_some(()));
+            let wait = moment(kill * 3 + victim);
+            thread::sleep(wait);
+            println!("kill -9 {} {} ms into the transfer", places[victim].name, wait.as_millis());
+            running[victim].take().unwrap().kill();
+            running[victim] = Some(world.start(&places[victim]));
+            if victim == 2 {
+                world.unlock(&places[2]);
+            }
+        }
+    }
+    everything_arrived(&world, &places, &sent, rounds);
+    for (place, counter) in places.iter().flat_map(|place| ["fragment_bytes", "bytes_again"].map(|c| (place, c))) {
+        println!("{} {counter}: {}", place.name, place.json(&["status"])["counters"]["received"][counter]);
+    }
+}
+
+fn everything_arrived(world: &World, [spoke, _, hub]: &[NodePlace; 3], sent: &BTreeSet<Hash>, rounds: usize) {
+    let cases = rounds * 4;
+    until("every Study is delivered", || {
+        let rows = spoke.json(&["studies"]);
+        let rows = rows.as_array().unwrap();
+        (rows.len() == cases && rows.iter().all(|row| row["delivered"] == true)).then_some(())
+    });
+    let rows = until("every Study is ready to read", || {
+        let rows = hub.json(&["worklist"]);
+        let ready = rows.as_array().unwrap().iter().all(|row| row["ready_to_read"] == true);
+        (rows.as_array().unwrap().len() == cases && ready).then_some(rows)
+    });
+    let (person, pass) = (world.text("banda"), world.text("passphrase"));
+    let mut arrived: Vec<Hash> = Vec::new();
+    for (number, row) in rows.as_array().unwrap().iter().enumerate() {
+        let (case, to) = (row["case"].as_str().unwrap(), world.text(&format!("out/{number}")));
+        let dir = hub.dir.to_str().unwrap();
+        radmesh(&["claim", "--dir", dir, case, "--as", &person, "--passphrase-file", &pass]);
+        radmesh(&["export", "--dir", dir, case, "--to", &to, "--verbatim"]);
+        let out: Vec<PathBuf> = files(Path::new(&to));
+        arrived.extend(out.iter().map(|path| Hash::of(&fs::read(path).unwrap())));
+    }
+    assert_eq!(arrived.len(), sent.len(), "nothing twice");
+    assert_eq!(&arrived.into_iter().collect::<BTreeSet<_>>(), sent);
+}

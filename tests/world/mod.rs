@@ -1,0 +1,232 @@
+//! A federation of real processes for tests: the ministry's commands, nodes on loopback, kill -9.
+//!
+//! Everything goes through the command line, as a field installer would do it. Each test has a directory and ports
+//! of its own; nothing waits for a length of time, only for a thing to become true, and gives up with the logs.
+
+#![allow(dead_code, reason = "each test file uses its own part of the world")]
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take before a test gives up and shows the logs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The binary under test.
+pub(crate) const RADMESH: &str = env!("CARGO_BIN_EXE_radmesh");
+
+/// A federation in a temporary directory.
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+}
+
+/// A node's directory and ports, whether it runs or not.
+#[derive(Clone, Debug)]
+pub(crate) struct NodePlace {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) dicom_port: u16,
+}
+
+/// A running node; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    place: NodePlace,
+}
+
+/// Runs one command and returns everything it said.
+pub(crate) fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    Command::new(RADMESH).args(args).stdin(Stdio::null()).output().expect("the binary under test starts")
+}
+
+/// Runs one command that must succeed and returns its standard output.
+pub(crate) fn radmesh<S: AsRef<OsStr>>(args: &[S]) -> String {
+    let done = run(args);
+    let named = args.iter().map(|a| a.as_ref().to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+    assert!(done.status.success(), "radmesh {named}:\n{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("output is UTF-8")
+}
+
+/// A TCP port of the loopback that is free now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until `ask` gives something; fails with `what` when patience ends.
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let from = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(from.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+impl World {
+    /// A federation whose ministry exists and has admitted nobody.
+    pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same, with more options for `federation init`.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let world = Self { dir: tempfile::tempdir().unwrap() };
+        fs::write(world.path("passphrase"), "correct horse battery staple\n").unwrap();
+        let (fed, pass) = (world.text("fed"), world.text("passphrase"));
+        let mut args =
+            vec!["federation", "init", "--dir", &fed, "--name", "Ministry of Health", "--passphrase-file", &pass];
+        args.extend(options);
+        radmesh(&args);
+        world
+    }
+
+    /// A path in the world's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The same as text.
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// Makes a node; its request waits for [`World::admit`].
+    pub(crate) fn init(&self, name: &str, role: &str, options: &[&str]) -> NodePlace {
+        self.init_at(name, role, &format!("/ip4/127.0.0.1/tcp/{}", free_port()), options)
+    }
+
+    /// The same, listening at a chosen address.
+    pub(crate) fn init_at(&self, name: &str, role: &str, listen: &str, options: &[&str]) -> NodePlace {
+        let dicom_port = free_port();
+        let place = NodePlace { name: name.into(), dir: self.path(name), dicom_port };
+        let (dir, pass) = (self.text(name), self.text("passphrase"));
+        let dicom = format!("127.0.0.1:{dicom_port}");
+        let mut args = vec!["init", "--dir", &dir, "--name", name, "--role", role, "--listen", listen];
+        match role {
+            "hub" => args.extend(["--passphrase-file", &pass]),
+            "spoke" => args.extend(["--dicom-listen", &dicom, "--quiet-period", "2"]),
+            _ => {}
+        }
+        args.extend(options);
+        radmesh(&args);
+        place
+    }
+
+    /// The ministry admits a node, or a person by the directory's name.
+    pub(crate) fn admit(&self, name: &str, options: &[&str]) {
+        let (fed, request, pass) =
+            (self.text("fed"), self.text(&format!("{name}/request.radmesh")), self.text("passphrase"));
+        let mut args =
+            vec!["federation", "admit", "--dir", &fed, &request, "--region", "Central", "--passphrase-file", &pass];
+        args.extend(options);
+        radmesh(&args);
+    }
+
+    /// A radiologist with a key of their own.
+    pub(crate) fn person(&self, name: &str) -> PathBuf {
+        let (dir, pass) = (self.text(name), self.text("passphrase"));
+        radmesh(&[
+            "person",
+            "init",
+            "--dir",
+            &dir,
+            "--name",
+            name,
+            "--role",
+            "radiologist",
+            "--passphrase-file",
+            &pass,
+        ]);
+        self.admit(name, &[]);
+        self.path(name)
+    }
+
+    /// Takes the ministry's roster into a node.
+    pub(crate) fn join(&self, place: &NodePlace) {
+        let (dir, roster) = (self.text(&place.name), self.text("fed/roster.radmesh"));
+        radmesh(&["join", "--dir", &dir, &roster]);
+    }
+
+    /// Starts a node and, for a hub, unlocks it.
+    pub(crate) fn start(&self, place: &NodePlace) -> Running {
+        let log = OpenOptions::new().create(true).append(true).open(place.dir.join("log")).unwrap();
+        self.start_logging_to(place, log)
+    }
+
+    fn start_logging_to(&self, place: &NodePlace, mut log: File) -> Running {
+        writeln!(log, "--- start").unwrap();
+        let mut child = Command::new(RADMESH)
+            .args([OsStr::new("run"), OsStr::new("--dir"), place.dir.as_os_str()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        until(&format!("{} answers on its control socket", place.name), || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{} ended with {status}:\n{}", place.name, fs::read_to_string(place.dir.join("log")).unwrap());
+            }
+            run(&["status", "--dir", place.dir.to_str().unwrap(), "--json"]).status.success().then_some(())
+        });
+        Running { child, place: place.clone() }
+    }
+
+    /// Opens a hub's keys.
+    pub(crate) fn unlock(&self, place: &NodePlace) {
+        radmesh(&["unlock", "--dir", place.dir.to_str().unwrap(), "--passphrase-file", &self.text("passphrase")]);
+    }
+}
+
+impl Running {
+    /// SIGKILL, as a power button.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A `--json` list or object of this node.
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        self.place.json(args)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl NodePlace {
+    /// A `--json` list or object of the node that runs here.
+    pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
+        let mut all = args.to_vec();
+        all.extend(["--dir", self.dir.to_str().unwrap(), "--json"]);
+        serde_json::from_str(&radmesh(&all)).unwrap()
+    }
+}
+
+/// Every file below `dir`.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
