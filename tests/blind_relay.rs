@@ -9,8 +9,14 @@ use std::{
     fs::{self, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    process::Command,
 };
-use world::{World, files, radmesh, until};
+use world::{
+    federation::Federation,
+    files, fixtures,
+    network::{Network, Site},
+    radmesh, until,
+};
 
 /// What identifies the patient in a file, and a run of its pixels.
 fn planted(file: &Path) -> Vec<Vec<u8>> {
@@ -27,44 +33,73 @@ fn holds(bytes: &[u8], sentinel: &[u8]) -> bool {
     bytes.windows(sentinel.len()).any(|window| window == sentinel)
 }
 
-#[test]
-fn a_relay_holds_nothing_of_a_patient_and_a_flipped_bit_is_found_and_fetched_again() {
-    let world = World::new();
-    let (hub, relay) = (world.init("hub", "hub", &[]), world.init("relay", "relay", &[]));
-    let spoke = world.init("spoke", "spoke", &[]);
-    world.admit("hub", &["--key-maker"]);
-    world.admit("relay", &[]);
-    world.admit("spoke", &["--home-hub", "hub", "--via", "relay"]);
-    let running: Vec<_> = [&hub, &relay, &spoke]
-        .into_iter()
-        .map(|place| {
-            world.join(place);
-            world.start(place)
-        })
-        .collect();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let sent: Vec<PathBuf> =
-        ["pydicom/CT_small.dcm", "pydicom-data/RG1_J2KI.dcm"].iter().map(|name| data.join(name)).collect();
+/// Sends a CT and a chest film from the spoke, and gives what must not be seen of them.
+fn send_two_studies(federation: &Federation) -> Vec<Vec<u8>> {
+    let sent = ["pydicom/CT_small.dcm", "pydicom-data/RG1_J2KI.dcm"].map(|name| fixtures().join(name));
     for file in &sent {
-        radmesh(&["send", "--dir", spoke.dir.to_str().unwrap(), file.to_str().unwrap()]);
+        radmesh(&["send", "--dir", federation.spoke.text(), file.to_str().unwrap()]);
     }
-    until("both Studies are delivered", || {
-        let rows = spoke.json(&["studies"]);
-        let rows = rows.as_array().unwrap();
-        (rows.len() == 2 && rows.iter().all(|row| row["delivered"] == true)).then_some(())
-    });
-
+    federation.delivered(2);
     let sentinels: Vec<Vec<u8>> = sent.iter().flat_map(|file| planted(file)).collect();
-    let on_relay = files(&relay.dir);
-    assert!(on_relay.iter().any(|path| path.extension().is_some_and(|e| e == "parcel")), "the relay holds the parcels");
-    for path in on_relay.iter().chain(&files(&hub.dir)) {
+    // The sentinels are there to be found, where they belong.
+    assert!(sentinels.iter().all(|sentinel| sent.iter().any(|file| holds(&fs::read(file).unwrap(), sentinel))));
+    sentinels
+}
+
+fn search(paths: &[PathBuf], sentinels: &[Vec<u8>]) {
+    for path in paths {
+        // A control socket lies there too, and can't be read.
         let Ok(bytes) = fs::read(path) else { continue };
-        for sentinel in &sentinels {
+        for sentinel in sentinels {
             assert!(!holds(&bytes, sentinel), "{} holds {:?}", path.display(), String::from_utf8_lossy(sentinel));
         }
     }
-    // The sentinels are there to be found, where they belong.
-    assert!(sentinels.iter().all(|sentinel| sent.iter().any(|file| holds(&fs::read(file).unwrap(), sentinel))));
+}
+
+#[test]
+fn neither_what_crosses_a_relay_nor_what_it_keeps_shows_anything_of_a_patient() {
+    const IN_CLEAR: &[u8] = b"a name that crosses in clear is seen by this test";
+    let network = Network::new();
+    let federation = Federation::over(&network);
+    let packets = federation.world.path("packets.pcap");
+    let capture = network.capture(&packets);
+    let speak = format!("exec 3<>/dev/tcp/10.77.1.1/4001; echo {} >&3", String::from_utf8_lossy(IN_CLEAR));
+    assert!(network.inside(Site::Clinic, "bash").args(["-c", &speak]).status().unwrap().success());
+    let sentinels = send_two_studies(&federation);
+    let case = federation.ready(2).remove(0);
+    federation.claim(&case);
+    let text = federation.world.path("report.txt");
+    fs::write(&text, "No acute abnormality of the chest.\n").unwrap();
+    assert!(federation.sign(&case, "final", &text).status.success());
+    until("the report is at the clinic", || {
+        (!federation.spoke.json(&["reports"]).as_array().unwrap().is_empty()).then_some(())
+    });
+    capture.end();
+
+    // Packets cut words; each direction of each connection is put together again before it is searched.
+    let streams = federation.world.path("streams");
+    let done = Command::new("tcpflow").arg("-r").arg(&packets).arg("-o").arg(&streams).output().unwrap();
+    assert!(done.status.success(), "tcpflow: {}", String::from_utf8_lossy(&done.stderr));
+    let crossed: Vec<PathBuf> =
+        files(&streams).into_iter().filter(|path| path.extension().is_none_or(|e| e != "xml")).collect();
+    assert!(crossed.iter().any(|path| holds(&fs::read(path).unwrap(), IN_CLEAR)), "the capture sees what crosses");
+    let bytes: u64 = crossed.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(bytes > 1_200_000, "both Studies crossed twice: {bytes} bytes");
+    let kept = files(&federation.relay.dir);
+    assert!(kept.iter().any(|path| path.extension().is_some_and(|e| e == "parcel")), "the relay keeps the parcels");
+    let mut sentinels = sentinels;
+    sentinels.push(b"No acute abnormality".to_vec());
+    for paths in [&crossed, &kept, &vec![packets]] {
+        search(paths, &sentinels);
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_fetched_again() {
+    let federation = Federation::on_loopback();
+    let sentinels = send_two_studies(&federation);
+    let hub = &federation.hub;
+    search(&files(&hub.dir), &sentinels);
 
     let parcel =
         files(&hub.dir.join("parcels")).into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
@@ -86,5 +121,4 @@ fn a_relay_holds_nothing_of_a_patient_and_a_flipped_bit_is_found_and_fetched_aga
         })
         .then_some(())
     });
-    drop(running);
 }

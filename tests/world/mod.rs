@@ -5,9 +5,15 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the world")]
 
+pub(crate) mod federation;
+pub(crate) mod network;
+
+use network::{Network, Site};
+use radmesh_protocol::id::Hash;
 use std::{
+    collections::BTreeSet,
     ffi::OsStr,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
@@ -156,15 +162,21 @@ impl World {
         radmesh(&["join", "--dir", &dir, &roster]);
     }
 
-    /// Starts a node and, for a hub, unlocks it.
+    /// Starts a node; a hub is still locked.
     pub(crate) fn start(&self, place: &NodePlace) -> Running {
-        let log = OpenOptions::new().create(true).append(true).open(place.dir.join("log")).unwrap();
-        self.start_logging_to(place, log)
+        self.start_by(place, Command::new(RADMESH))
     }
 
-    fn start_logging_to(&self, place: &NodePlace, mut log: File) -> Running {
+    /// The same, in a network of its own.
+    pub(crate) fn start_in(&self, place: &NodePlace, network: &Network, site: Site) -> Running {
+        self.start_by(place, network.inside(site, RADMESH))
+    }
+
+    /// The same, by a command to which the arguments of `run` are added.
+    pub(crate) fn start_by(&self, place: &NodePlace, mut command: Command) -> Running {
+        let mut log = OpenOptions::new().create(true).append(true).open(place.dir.join("log")).unwrap();
         writeln!(log, "--- start").unwrap();
-        let mut child = Command::new(RADMESH)
+        let mut child = command
             .args([OsStr::new("run"), OsStr::new("--dir"), place.dir.as_os_str()])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -212,12 +224,27 @@ impl Drop for Running {
 }
 
 impl NodePlace {
+    /// The directory as text.
+    pub(crate) fn text(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+
     /// A `--json` list or object of the node that runs here.
     pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
         let mut all = args.to_vec();
         all.extend(["--dir", self.dir.to_str().unwrap(), "--json"]);
         serde_json::from_str(&radmesh(&all)).unwrap()
     }
+}
+
+/// Real files that lie in the tree.
+pub(crate) fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
+}
+
+/// BLAKE3 of every file below `dir`.
+pub(crate) fn hashes(dir: &Path) -> BTreeSet<Hash> {
+    files(dir).iter().map(|path| Hash::of(&fs::read(path).unwrap())).collect()
 }
 
 /// Every file below `dir`.
