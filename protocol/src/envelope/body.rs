@@ -181,8 +181,11 @@ mod tests {
                          sunscreen would be it."
             .to_vec();
         ChaCha20Poly1305::new(&key.into()).encrypt_in_place(&nonce.into(), &aad, &mut text).unwrap();
-        assert_eq!(text[..16], unhex("d31a8d34648e60db7b86afbc53ef7ec2").unwrap());
-        assert_eq!(text[text.len() - 16..], unhex("1ae10b594f09e26a7e902ecbd0600691").unwrap());
+        let sealed = "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb69da92728b\
+                      1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc\
+                      3ff4def08e4b7a9de576d26586cec64b6116";
+        assert_eq!(text[..114], unhex(sealed).unwrap());
+        assert_eq!(text[114..], unhex("1ae10b594f09e26a7e902ecbd0600691").unwrap());
     }
 
     #[test]
