@@ -16,7 +16,7 @@ use radmesh_protocol::{
         PartKind,
         contents::{Contents, Group, PreviewContents},
         manifest::Manifest,
-        open::{OpenError, Vouched, Witness},
+        open::{OpenError, Vouched},
     },
     transfer::shelf::Progress,
     wire::WireError,
@@ -126,14 +126,16 @@ impl Hub {
 
     /// A parcel's packed bytes, every chunk checked against the signed manifest.
     pub(crate) fn open_parcel(&self, id: ManifestId) -> Result<(Manifest, Zeroizing<Vec<u8>>), ParcelError> {
-        let (manifest, roster) = {
+        let (manifest, roster, witness) = {
             let node = self.core.read();
             let view = node.parcel(&id).filter(|view| view.progress == Progress::Complete);
             view.ok_or(ParcelError::NotHere(id))?;
-            (node.manifest(&id).ok_or(ParcelError::NotHere(id))?.clone(), node.roster().clone())
+            let manifest = node.manifest(&id).ok_or(ParcelError::NotHere(id))?.clone();
+            let witness = node.worklist().witness(&manifest, node.roster());
+            (manifest, node.roster().clone(), witness)
         };
         let closed = |source| ParcelError::Open { manifest: id, source };
-        let vouched = Vouched::by(&roster, &manifest, Witness::None).map_err(closed)?;
+        let vouched = Vouched::by(&roster, &manifest, witness).map_err(closed)?;
         let key = {
             let keys = self.keys.read().expect("no holder of the keys panics");
             keys.as_ref().ok_or(ParcelError::Locked)?.parcel_key(&vouched, &manifest).map_err(closed)?

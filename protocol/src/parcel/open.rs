@@ -56,12 +56,12 @@ pub enum OpenError {
     },
 }
 
-/// What shows that a revoked signer signed before its revocation.
+/// What shows that a revoked signer signed before its revocation; [`crate::worklist::Worklist::witness`] says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
     /// Nothing does.
     None,
-    /// An event of the home hub that names the manifest, written with an earlier roster version.
+    /// A receipt of the home hub that names BLAKE3(core), written with an earlier roster version.
     HomeHub,
 }
 

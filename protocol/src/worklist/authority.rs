@@ -9,7 +9,7 @@ use super::{
     item::Review,
 };
 use crate::{
-    id::{EventHash, NodeId},
+    id::{EventHash, Hash, ManifestId, NodeId},
     roster::{PersonRole, Role, Roster, RosterVersion, Standing, Term},
 };
 
@@ -54,6 +54,18 @@ impl Authority<'_> {
         if sound { Review::Sound } else { Review::Marked }
     }
 
+    /// Whether the home hub's receipt for this very core was written with a roster version before `revoked`.
+    pub(super) fn received_before(
+        &self,
+        facts: &Facts,
+        (manifest, core): (ManifestId, Hash),
+        revoked: RosterVersion,
+    ) -> bool {
+        let signed = facts.receipts.range((manifest, NodeId([0; 32]))..).take_while(|((of, _), _)| *of == manifest);
+        let mut ours = signed.filter(|((_, by), fact)| fact.core == core && self.was_home(by, fact.term));
+        ours.any(|(_, fact)| fact.roster_version < revoked)
+    }
+
     /// Whether the home hub named the event with a roster version before `revoked`.
     fn seen_before(&self, facts: &Facts, hash: &EventHash, revoked: RosterVersion) -> bool {
         let from = (*hash, NodeId([0; 32]), Term(0));
@@ -65,5 +77,86 @@ impl Authority<'_> {
         };
         named.any(|(_, version)| *version < revoked)
             || facts.grants.values().filter(in_grant).any(|fact| fact.grant.roster_version < revoked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        class::Class,
+        custody::Receipt,
+        envelope::reading::ReadingKey,
+        log::body::Body,
+        parcel::{
+            PartKind,
+            manifest::Manifest,
+            open::{OpenError, Vouched, Witness},
+            seal::{SealFacts, seal},
+        },
+        roster::{
+            Term,
+            statement::{StatementBody, Subject},
+        },
+        worklist::scene::{CASE, Scene, Who, region},
+    };
+    use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
+    use std::convert::Infallible;
+
+    /// A case with a parcel of it, really sealed by its spoke.
+    fn sealed_by_the_spoke(packed: &[u8]) -> (Scene, Manifest) {
+        let mut scene = Scene::new();
+        scene.order(Class::Stat);
+        let facts = SealFacts {
+            federation: scene.federation,
+            case: CASE,
+            kind: PartKind::Series,
+            roster_version: scene.roster.version(),
+            jurisdiction: region("MW"),
+            pool: region("north"),
+            epoch: 0,
+            class: Class::Stat,
+            home_hub: Who::Home.node(),
+            pool_key: ReadingKey::from_seed([103; 32]).public(),
+            recovery: ReadingKey::from_seed([102; 32]).public(),
+        };
+        let rng = &mut ChaCha12Rng::seed_from_u64(packed.len() as u64);
+        let sealed = seal(packed, &facts, &Who::Spoke.key(), rng, &mut |_| Ok::<(), Infallible>(())).unwrap();
+        (scene, sealed.manifest)
+    }
+
+    fn receipt(scene: &mut Scene, by: Who, manifest: &Manifest) {
+        let (core, root) = (manifest.core_hash(), manifest.core().root);
+        let roster_version = scene.roster.version();
+        scene.write(by, &Body::Receipt(Receipt { case: CASE, core, root, term: Term(1), roster_version }));
+    }
+
+    fn witness(scene: &Scene, manifest: &Manifest) -> Witness {
+        scene.folded(&scene.written).witness(manifest, &scene.roster)
+    }
+
+    #[test]
+    fn a_parcel_the_home_hub_signed_for_before_its_spoke_was_revoked_still_opens() {
+        let (mut scene, manifest) = sealed_by_the_spoke(b"before the theft");
+        receipt(&mut scene, Who::Home, &manifest);
+        scene.state(&StatementBody::Revoke(Subject::Node(Who::Spoke.node())));
+        receipt(&mut scene, Who::Home, &manifest);
+        let witness = witness(&scene, &manifest);
+        assert_eq!(witness, Witness::HomeHub);
+        assert!(Vouched::by(&scene.roster, &manifest, witness).is_ok());
+    }
+
+    #[test]
+    fn a_parcel_of_a_revoked_spoke_stays_shut_when_only_others_or_a_later_receipt_speak_for_it() {
+        let (mut scene, manifest) = sealed_by_the_spoke(b"after the theft");
+        let (_, another) = sealed_by_the_spoke(b"another parcel of this case");
+        receipt(&mut scene, Who::Home, &another);
+        for by in [Who::Far, Who::Relay, Who::Spoke, Who::Standby] {
+            receipt(&mut scene, by, &manifest);
+        }
+        scene.state(&StatementBody::Revoke(Subject::Node(Who::Spoke.node())));
+        receipt(&mut scene, Who::Home, &manifest);
+        let witness = witness(&scene, &manifest);
+        let (signer, at) = (Who::Spoke.node(), scene.roster.version());
+        assert_eq!(Vouched::by(&scene.roster, &manifest, witness).unwrap_err(), OpenError::Revoked { signer, at });
     }
 }

@@ -48,6 +48,7 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReceiptFact {
     pub(super) roster_version: RosterVersion,
+    pub(super) term: Term,
     pub(super) core: Hash,
     pub(super) root: Hash,
 }
@@ -191,8 +192,8 @@ impl Facts {
     }
 
     fn received(&mut self, author: NodeId, receipt: &Receipt) {
-        let Receipt { core, root, roster_version, .. } = *receipt;
-        let fact = ReceiptFact { roster_version, core, root };
+        let Receipt { core, root, term, roster_version, .. } = *receipt;
+        let fact = ReceiptFact { roster_version, term, core, root };
         let held = self.receipts.entry((receipt.manifest(), author)).or_insert(fact);
         *held = fact.min(*held);
     }

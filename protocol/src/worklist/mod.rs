@@ -25,8 +25,10 @@ use crate::{
         Event, Scope,
         witness::{WITNESSED_MAX, Witnessed},
     },
-    roster::Roster,
+    parcel::{manifest::Manifest, open::Witness},
+    roster::{Roster, Standing},
 };
+use authority::Authority;
 use facts::Facts;
 use std::collections::BTreeMap;
 
@@ -91,6 +93,22 @@ impl Worklist {
         let from = (*case, NodeId([0; 32]));
         let mut of_case = self.cases.range(from..).take_while(|((of, _), _)| of == case).map(|(_, held)| &held.item);
         of_case.find(|item| is_a_case(item))
+    }
+
+    /// What the events held show of when a parcel was sealed: the home hub's receipt names its core, written with a
+    /// roster version before the one that revoked the signer. Asked where a parcel is opened.
+    #[must_use]
+    pub fn witness(&self, manifest: &Manifest, roster: &Roster) -> Witness {
+        let core = manifest.core();
+        let revoked = match roster.node(&core.signer).map(|signer| signer.standing) {
+            Some(Standing::Revoked { at }) => at,
+            Some(Standing::Member) | None => return Witness::None,
+        };
+        let authority = Authority { roster, site: core.signer };
+        let facts = self.cases.get(&(core.case, core.signer)).map(|held| &held.facts);
+        let parcel = (manifest.id(), manifest.core_hash());
+        let seen = facts.is_some_and(|facts| authority.received_before(facts, parcel, revoked));
+        if seen { Witness::HomeHub } else { Witness::None }
     }
 
     /// Reports of a case that this hub, as the site's home hub, has not yet borne witness to. The caller appends

@@ -116,14 +116,9 @@ fn review_site(facts: &Facts, authority: Authority<'_>) -> Review {
     match authority.roster.node(&authority.site).map(|spoke| spoke.standing) {
         Some(Standing::Member) => Review::Sound,
         Some(Standing::Revoked { at }) => {
-            let before = |manifest: &ManifestId| {
-                let mut signed = facts.receipts.range((*manifest, NodeId([0; 32]))..);
-                signed
-                    .by_ref()
-                    .take_while(|((of, _), _)| of == manifest)
-                    .any(|((_, by), fact)| authority.is_home(by) && fact.roster_version < at)
-            };
-            if facts.parcels.keys().all(before) { Review::Sound } else { Review::Marked }
+            let mut parcels = facts.parcels.iter();
+            let sound = parcels.all(|(id, parcel)| authority.received_before(facts, (*id, parcel.core), at));
+            if sound { Review::Sound } else { Review::Marked }
         }
         None => Review::Marked,
     }
