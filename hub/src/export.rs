@@ -20,9 +20,10 @@ use radmesh_protocol::{
 };
 use radmesh_store::WriteError;
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     io::{self, Write},
-    sync::{Arc, Mutex},
+    rc::Rc,
 };
 
 /// The received bytes unchanged, or files made safe to open.
@@ -124,25 +125,49 @@ impl Hub {
     }
 }
 
-/// Gives the Instances of one opened parcel to `outlet`: for the ministry, which has the recovery key and no worklist.
-///
-/// # Errors
-/// [`ParcelError`]; a part of a group that lies in several parcels can't be unpacked alone.
-pub fn unpack(manifest: &Manifest, packed: &[u8], form: Form, outlet: &mut dyn Outlet) -> Result<u64, ParcelError> {
-    if manifest.core().kind == PartKind::Preview {
-        return Ok(0);
-    }
-    let (mut names, mut gather, mut bytes) = (Names::default(), Gather::new(manifest.core().case), 0);
-    for group in groups(manifest.id(), packed)? {
-        if let Some(whole) = gather.whole(group)? {
-            bytes += give(manifest.id(), &whole, form, &mut names, outlet)?;
-        }
-    }
-    gather.finish()?;
-    Ok(bytes)
+/// Gives out the Instances of opened parcels of one case: for the ministry, which has the recovery key and no worklist.
+#[derive(Debug)]
+pub struct Unpacking {
+    names: Names,
+    gather: Gather,
+    form: Form,
 }
 
-/// Decodes one group and gives its Instances out, each only after its hash was checked.
+impl Unpacking {
+    /// Nothing yet of `case`.
+    #[must_use]
+    pub fn of(case: CaseId, form: Form) -> Self {
+        Self { names: Names::default(), gather: Gather::new(case), form }
+    }
+
+    /// Takes one parcel, in any order; a group whose coded bytes lie in several is given out with its last.
+    ///
+    /// # Errors
+    /// [`ParcelError`]; what `outlet` got before is whole and right.
+    pub fn parcel(&mut self, manifest: &Manifest, packed: &[u8], outlet: &mut dyn Outlet) -> Result<u64, ParcelError> {
+        if manifest.core().kind == PartKind::Preview {
+            return Ok(0);
+        }
+        let mut bytes = 0;
+        for group in groups(manifest.id(), packed)? {
+            if let Some(whole) = self.gather.whole(group)? {
+                bytes += give(manifest.id(), &whole, self.form, &mut self.names, outlet)?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Says if a group stayed in pieces, because a parcel of it is missing.
+    ///
+    /// # Errors
+    /// [`ParcelError::Parts`].
+    pub fn finish(self) -> Result<(), ParcelError> {
+        self.gather.finish()
+    }
+}
+
+/// Decodes one group and gives its Instances out, each only after its hash was checked. One Instance is in memory at
+/// a time.
 fn give(
     id: ManifestId,
     group: &Group,
@@ -150,32 +175,58 @@ fn give(
     names: &mut Names,
     outlet: &mut dyn Outlet,
 ) -> Result<u64, ParcelError> {
-    let files: Arc<Mutex<Vec<Vec<u8>>>> = Arc::new(Mutex::new(vec![Vec::new(); group.instances.len()]));
-    let sink = Arc::clone(&files);
-    decode(id, group, move |index| Ok(Box::new(Into { files: Arc::clone(&sink), index })))?;
-    let files = std::mem::take(&mut *files.lock().expect("writing into memory does not panic"));
-    let mut bytes = 0;
-    for (entry, received) in group.instances.iter().zip(files) {
-        let file = match form {
+    let giving = Rc::new(RefCell::new(Giving { group, form, names, outlet, current: None, bytes: 0 }));
+    let begin = Rc::clone(&giving);
+    decode(id, group, move |index| {
+        begin.borrow_mut().begin(index)?;
+        Ok(Box::new(Into(Rc::clone(&begin))))
+    })?;
+    let mut giving = giving.borrow_mut();
+    giving.end()?;
+    Ok(giving.bytes)
+}
+
+/// A group on its way out: the Instance that is being decoded.
+struct Giving<'g> {
+    group: &'g Group,
+    form: Form,
+    names: &'g mut Names,
+    outlet: &'g mut dyn Outlet,
+    current: Option<(usize, Vec<u8>)>,
+    bytes: u64,
+}
+
+impl Giving<'_> {
+    fn begin(&mut self, index: usize) -> io::Result<()> {
+        self.end()?;
+        self.current = Some((index, Vec::new()));
+        Ok(())
+    }
+
+    /// Gives out the Instance that is whole now; one with another hash is none, and the decoder says so at its end.
+    fn end(&mut self) -> io::Result<()> {
+        let Some((index, received)) = self.current.take() else { return Ok(()) };
+        let entry = &self.group.instances[index];
+        if Hash::of(&received) != entry.content {
+            return Ok(());
+        }
+        let file = match self.form {
             Form::Verbatim => received,
             Form::Safe => safe(entry, received),
         };
-        bytes += file.len() as u64;
-        outlet.file(&names.next(group.series.reveal()), &file)?;
+        self.bytes += file.len() as u64;
+        self.outlet.file(&self.names.next(self.group.series.reveal()), &file)
     }
-    Ok(bytes)
 }
 
-/// Writes into one of several buffers.
-struct Into {
-    files: Arc<Mutex<Vec<Vec<u8>>>>,
-    index: usize,
-}
+/// Takes the bytes of the Instance that is being decoded.
+struct Into<'g>(Rc<RefCell<Giving<'g>>>);
 
-impl Write for Into {
+impl Write for Into<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut files = self.files.lock().expect("writing into memory does not panic");
-        files[self.index].extend_from_slice(bytes);
+        if let Some((_, received)) = &mut self.0.borrow_mut().current {
+            received.extend_from_slice(bytes);
+        }
         Ok(bytes.len())
     }
 

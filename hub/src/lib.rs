@@ -14,7 +14,7 @@ pub mod reading;
 pub mod report;
 
 pub use crate::core::{Core, Refused};
-pub use audit::{Act, Entry};
+pub use audit::{Act, AuditChain, Entry};
 pub use keyring::UnlockedKeys;
 pub use opening::ParcelError;
 
@@ -23,7 +23,7 @@ use keyring::KeyRing;
 use radmesh_protocol::{
     claim::ClaimState,
     envelope::at_rest::AtRestKey,
-    id::{CaseId, NodeId},
+    id::{CaseId, ManifestId, NodeId},
     node::Notice,
     ranges::Ranges,
     record::Record,
@@ -34,6 +34,7 @@ use rand_core::CryptoRng;
 use reading::{Row, Sight};
 use report::{Held, ReadingContext};
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, RwLock},
 };
@@ -71,6 +72,8 @@ pub struct Hub {
     rng: Mutex<Box<dyn Chance>>,
     keys: RwLock<Option<KeyRing>>,
     audit: Mutex<AuditLog>,
+    // Cases whose parcels do not open, with the parcels that were tried: decoding them again would find the same.
+    given_up: Mutex<BTreeMap<CaseId, Vec<ManifestId>>>,
     work: Notify,
 }
 
@@ -96,7 +99,7 @@ impl Hub {
     pub fn new(parts: Parts) -> Self {
         let Parts { core, store, at_rest, me, rng } = parts;
         let (rng, keys, audit) = (Mutex::new(rng), RwLock::new(None), Mutex::new(AuditLog::new()));
-        Self { core, store, at_rest, me, rng, keys, audit, work: Notify::new() }
+        Self { core, store, at_rest, me, rng, keys, audit, given_up: Mutex::default(), work: Notify::new() }
     }
 
     /// Takes a private record that the journal held.
@@ -198,8 +201,18 @@ impl Hub {
         })
     }
 
+    /// Whether the log of who opened what is whole.
+    #[must_use]
+    pub fn audit_chain(&self) -> AuditChain {
+        self.audit().chain()
+    }
+
     fn audit(&self) -> MutexGuard<'_, AuditLog> {
         self.audit.lock().expect("no writer of the audit log panics")
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, BTreeMap<CaseId, Vec<ManifestId>>> {
+        self.given_up.lock().expect("no holder of the list panics")
     }
 
     fn rng(&self) -> MutexGuard<'_, Box<dyn Chance>> {

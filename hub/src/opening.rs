@@ -20,9 +20,9 @@ use radmesh_protocol::{
     },
     transfer::shelf::Progress,
     wire::WireError,
-    worklist::item::Reading,
+    worklist::item::{Reading, WorklistItem},
 };
-use std::io;
+use std::{collections::BTreeMap, io};
 use zeroize::Zeroizing;
 
 /// Why a parcel can't be read here and now.
@@ -66,6 +66,13 @@ pub enum ParcelError {
     Give(#[from] io::Error),
 }
 
+impl ParcelError {
+    /// Whether the same bytes can only give the same error: what was sealed is not what its clinic counted.
+    const fn stays(&self) -> bool {
+        matches!(self, Self::Layout { .. } | Self::Decode { .. } | Self::Parts(_))
+    }
+}
+
 impl Hub {
     /// One pass over the worklist: opens what is complete and not opened here yet.
     pub(crate) fn open_what_is_here(&self) {
@@ -78,6 +85,9 @@ impl Hub {
                 Ok(counted) => Box::new(Body::Opened(Opened { case, hub: self.me, parcels: counted })),
                 Err(error) => {
                     tracing::warn!(%case, %error, "a case that is here could not be opened");
+                    if error.stays() {
+                        self.given_up().insert(case, parcels);
+                    }
                     continue;
                 }
             };
@@ -93,8 +103,13 @@ impl Hub {
         let complete =
             |manifest: &ManifestId| node.parcel(manifest).is_some_and(|view| view.progress == Progress::Complete);
         let closed = node.worklist().items().filter_map(|item| Some((item, item.closed.as_ref()?)));
-        let here = closed
-            .filter(|(item, parcels)| matches!(item.reading, Reading::NotYet { .. }) && parcels.keys().all(complete));
+        let given_up = self.given_up();
+        let tried = |item: &WorklistItem, parcels: &BTreeMap<ManifestId, u32>| {
+            given_up.get(&item.case).is_some_and(|tried| tried.iter().eq(parcels.keys()))
+        };
+        let here = closed.filter(|(item, parcels)| {
+            matches!(item.reading, Reading::NotYet { .. }) && parcels.keys().all(complete) && !tried(item, parcels)
+        });
         here.map(|(item, parcels)| (item.case, item.site, parcels.keys().copied().collect())).collect()
     }
 

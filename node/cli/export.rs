@@ -1,10 +1,9 @@
 //! `radmesh export`: a claimed case's DICOM files, for the reader's own viewer.
 
-use super::{CliError, NodeDir, at, print};
+use super::{CliError, NodeDir, at, print, private};
 use crate::control::{Request, Wire};
 use clap::Args;
 use std::{
-    fs::{self, File},
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
@@ -27,7 +26,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), CliError> {
-        fs::create_dir_all(&self.to).map_err(at(&self.to))?;
+        private::create_dir_all(&self.to).map_err(at(&self.to))?;
         let mut files = 0_usize;
         let wire = Wire::connect(&self.node.dir)?;
         let request = Request::Export { case: self.case, verbatim: self.verbatim };
@@ -52,9 +51,9 @@ fn write_file(dir: &Path, name: &str, bytes: u64, from: &mut dyn Read) -> Result
         return Err(CliError::internal("the node named a file outside the directory"));
     }
     let folder = dir.join(parts[0]);
-    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    private::create_dir_all(&folder).map_err(at(&folder))?;
     let path = folder.join(parts[1]);
-    let file = File::create_new(&path).map_err(|error| match error.kind() {
+    let file = private::create_new(&path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             CliError::user(format!("{} is there already", path.display())).hint("export into an empty directory")
         }
@@ -71,6 +70,7 @@ fn write_file(dir: &Path, name: &str, bytes: u64, from: &mut dyn Read) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_name_that_leaves_the_directory_is_refused() {

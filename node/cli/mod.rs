@@ -13,6 +13,7 @@ mod modality;
 mod passphrase;
 mod person;
 mod print;
+mod private;
 mod release;
 mod report;
 mod reports;

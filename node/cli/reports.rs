@@ -1,10 +1,10 @@
 //! `radmesh reports`: what has come back to the clinic.
 
-use super::{CliError, NodeDir, at, print};
+use super::{CliError, NodeDir, at, print, private};
 use crate::control::{Request, Wire};
 use clap::Args;
 use serde_json::Value;
-use std::{fs::File, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 /// Every report ever signed for this clinic's cases is here, the newest marked; none is lost or altered.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ impl Reports {
                 &request,
                 |_, _, _| (),
                 |_, _, from| {
-                    let mut file = File::create_new(&to).map_err(at(&to))?;
+                    let mut file = private::create_new(&to).map_err(at(&to))?;
                     io::copy(from, &mut file).map(drop).map_err(at(&to))
                 },
             )?;
