@@ -4,7 +4,7 @@
 //! say about patients goes to the person at this socket and into no log.
 
 use crate::{
-    cli::{ClaimOutcome, CliError, VerifyOutcome},
+    cli::{ClaimOutcome, CliError, First, VerifyOutcome},
     clock::Clock,
     control::{Reply, Request, SOCKET, Wire},
     keystore::ReadingKeys,
@@ -199,15 +199,13 @@ impl Rooms {
         let event = self.append(case, Body::ClaimRequest(statement))?;
         let from = Instant::now();
         loop {
-            if let Some(outcome) = self.read(|node| outcome_of(node, &case, &event, &person, request.transaction)) {
+            if let Some(outcome) = self.read(|node| outcome_of(node, &case, &event)) {
                 return Ok(outcome);
             }
             if from.elapsed() > CLAIM_PATIENCE {
-                let holder = self.read(|node| match node.worklist().item(&case).map(|item| item.claim) {
-                    Some(ClaimState::Tentative { claimant, .. }) => person_name(node.roster(), &claimant),
-                    _ => person_name(node.roster(), &person),
-                });
-                return Ok(ClaimOutcome::Tentative { holder });
+                return self
+                    .read(|node| unanswered(node, &case, &person, request.transaction))
+                    .ok_or_else(|| CliError::internal("the case is no longer listed here"));
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -292,39 +290,62 @@ impl Rooms {
 }
 
 /// How the home hub has answered a request, if it has.
-fn outcome_of(
-    node: &Node,
-    case: &CaseId,
-    event: &EventHash,
-    person: &PersonId,
-    transaction: Transaction,
-) -> Option<ClaimOutcome> {
-    let item = node.worklist().item(case)?;
-    match item.claim {
-        ClaimState::Granted { claimant, transaction: held, token, ttl, .. }
-            if claimant == *person && held == transaction =>
-        {
-            let holder = person_name(node.roster(), &claimant);
-            Some(ClaimOutcome::Granted { holder, lease_s: ttl.0.div_ceil(1000), counter: token.counter })
-        }
-        _ => match &item.requests.get(event)?.answer {
-            claim::Answer::Refused(reason) => Some(ClaimOutcome::Refused { reason: refusal(node.roster(), reason) }),
-            _ => None,
-        },
+fn outcome_of(node: &Node, case: &CaseId, event: &EventHash) -> Option<ClaimOutcome> {
+    let (item, roster) = (node.worklist().item(case)?, node.roster());
+    let request = item.requests.get(event)?;
+    match &request.answer {
+        claim::Answer::Waiting => None,
+        claim::Answer::Granted { token, ttl } => Some(match item.claim {
+            ClaimState::Granted { token: latest, .. } if latest != *token => over(ttl.0),
+            ClaimState::Free | ClaimState::Tentative { .. } => over(ttl.0),
+            ClaimState::Granted { .. } | ClaimState::Completed { .. } => ClaimOutcome::Granted {
+                holder: person_name(roster, &request.claimant),
+                lease_s: ttl.0.div_ceil(1000),
+                counter: token.counter,
+            },
+        }),
+        claim::Answer::Refused(reason) => Some(refused(roster, reason)),
     }
 }
 
-fn refusal(roster: &Roster, reason: &claim::Reason) -> String {
-    match reason {
+/// The link was slower than the lease.
+fn over(ttl_ms: u64) -> ClaimOutcome {
+    let seconds = ttl_ms.div_ceil(1000);
+    let reason = format!("granted, but the lease of {seconds} seconds was over before the home hub's answer came");
+    ClaimOutcome::Refused { reason, next: "claim it again".into() }
+}
+
+/// What is known here of a claim that the home hub has not answered.
+fn unanswered(node: &Node, case: &CaseId, person: &PersonId, asked: Transaction) -> Option<ClaimOutcome> {
+    let (item, roster) = (node.worklist().item(case)?, node.roster());
+    let home = roster.home_hub(&item.site)?;
+    let (first, holder) = match item.claim {
+        ClaimState::Tentative { claimant, transaction, .. } if transaction != asked => (First::AnotherAsked, claimant),
+        ClaimState::Granted { claimant, transaction, .. } if transaction != asked => (First::AnotherHolds, claimant),
+        _ => (First::You, *person),
+    };
+    let (home_hub, holder) = (node_name(roster, &home), person_name(roster, &holder));
+    Some(ClaimOutcome::Tentative { home_hub, holder, first })
+}
+
+fn refused(roster: &Roster, reason: &claim::Reason) -> ClaimOutcome {
+    let (reason, next) = match reason {
         claim::Reason::Held { holder, left, .. } => {
-            let seconds = left.0.div_ceil(1000);
-            format!(
-                "{} holds this case for at most {seconds} more seconds, unless renewed",
-                person_name(roster, holder)
+            let (holder, seconds) = (person_name(roster, holder), left.0.div_ceil(1000));
+            (
+                format!("{holder} holds this case for at most {seconds} more seconds, unless renewed"),
+                "take another case from `radmesh worklist`, or claim this one again then",
             )
         }
-        other => other.to_string(),
-    }
+        claim::Reason::Completed { .. } => {
+            (reason.to_string(), "`radmesh report --status addendum` adds to the final report")
+        }
+        claim::Reason::Released => (reason.to_string(), "claim it again"),
+        claim::Reason::NotAReader => {
+            (reason.to_string(), "the ministry admits radiologists: `radmesh federation admit`")
+        }
+    };
+    ClaimOutcome::Refused { reason, next: next.into() }
 }
 
 struct ToWire<'a>(&'a mut Wire);

@@ -34,6 +34,10 @@ pub struct Row {
     pub claim_is_tentative: bool,
     /// Seconds the claim lasts at most after it was granted, unless renewed.
     pub claim_lease_s: Option<u64>,
+    /// Term of the latest grant's fencing token, be the claim over or not.
+    pub claim_term: Option<u64>,
+    /// Counter of that token: with the term it only rises.
+    pub claim_counter: Option<u64>,
     /// Whether the order below could be opened.
     pub order_is_open: bool,
     /// Patient's name.
@@ -117,6 +121,8 @@ impl Row {
                 ClaimState::Granted { ttl, .. } => Some(ttl.0 / 1000),
                 _ => None,
             },
+            claim_term: item.token.map(|token| token.term.0),
+            claim_counter: item.token.map(|token| token.counter),
             order_is_open,
             patient_name: shown(|o| o.patient_name.reveal()),
             patient_id: shown(|o| o.patient_id.reveal()),

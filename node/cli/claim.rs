@@ -27,7 +27,7 @@ pub(super) struct Claim {
     person: PathBuf,
     #[command(flatten)]
     passphrase: Passphrase,
-    /// For programs: { outcome: granted|tentative|refused, holder, lease_s, counter, reason }.
+    /// For programs; the keys are in docs/operating/lists.md.
     #[arg(long)]
     json: bool,
 }
@@ -47,14 +47,32 @@ pub(crate) enum ClaimOutcome {
     },
     /// The home hub has not answered.
     Tentative {
-        /// Who asked first.
+        /// The home hub.
+        home_hub: String,
+        /// Who is first, as far as is known here.
         holder: String,
+        /// How the reader stands to that.
+        first: First,
     },
     /// It is not.
     Refused {
         /// Why, with the holder and the time left.
         reason: String,
+        /// What to do.
+        next: String,
     },
+}
+
+/// Who comes first while the home hub is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum First {
+    /// The reader who asks.
+    You,
+    /// Another asked before, and has no answer either.
+    AnotherAsked,
+    /// Another held it when the home hub was last heard.
+    AnotherHolds,
 }
 
 /// The reader's name and keys, from their directory.
@@ -73,6 +91,15 @@ pub(super) fn reading_context(dir: &Path, case: &str) -> Result<ReadingContext, 
     Wire::connect(dir)?.ask(&Request::ReadingContext { case: case.to_owned() })
 }
 
+/// What a reader without an answer must know before she reads.
+fn tentative(holder: &str, first: First) -> String {
+    match first {
+        First::You => "nobody else is known to have asked, and another reader may still get the case".into(),
+        First::AnotherAsked => format!("{holder} asked before you"),
+        First::AnotherHolds => format!("{holder} held the case when it was last heard"),
+    }
+}
+
 impl Claim {
     pub(super) fn run(self) -> Result<(), CliError> {
         let context = reading_context(&self.node.dir, &self.case)?;
@@ -84,17 +111,17 @@ impl Claim {
             print::json(&outcome);
         }
         match outcome {
-            ClaimOutcome::Refused { reason } => {
-                Err(CliError::user(reason)
-                    .hint("take another case from `radmesh worklist`, or wait until the lease ends"))
-            }
+            ClaimOutcome::Refused { reason, next } => Err(CliError::user(reason).hint(next)),
             _ if self.json => Ok(()),
             ClaimOutcome::Granted { holder, lease_s, .. } => {
                 println!("granted to {holder} for {}; claim again to renew", print::seconds(lease_s));
                 Ok(())
             }
-            ClaimOutcome::Tentative { holder } => {
-                println!("tentative for {holder}: the case's home hub is out of reach, another reader may get it");
+            ClaimOutcome::Tentative { home_hub, holder, first } => {
+                println!("tentative: {home_hub}, the case's home hub, has not answered; {}", tentative(&holder, first));
+                println!(
+                    "the request is kept: {home_hub} answers it when it is in reach, and `radmesh worklist` shows how"
+                );
                 Ok(())
             }
         }

@@ -25,7 +25,7 @@ mod unlock;
 mod verify;
 mod worklist;
 
-pub(crate) use claim::ClaimOutcome;
+pub(crate) use claim::{ClaimOutcome, First};
 pub(crate) use verify::Outcome as VerifyOutcome;
 
 use clap::{Args, Parser, Subcommand};
