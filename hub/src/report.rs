@@ -66,12 +66,6 @@ pub enum SignError {
     /// The report may not follow what is there.
     #[error(transparent)]
     Move(#[from] MoveError),
-    /// Another reader's case.
-    #[error("{holder} holds this case")]
-    HeldByAnother {
-        /// Their name.
-        holder: String,
-    },
     /// Nothing to give back.
     #[error("you hold no claim on this case")]
     NotClaimed,
