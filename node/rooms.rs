@@ -331,9 +331,9 @@ fn unanswered(node: &Node, case: &CaseId, person: &PersonId, asked: Transaction)
 fn refused(roster: &Roster, reason: &claim::Reason) -> ClaimOutcome {
     let (reason, next) = match reason {
         claim::Reason::Held { holder, left, .. } => {
-            let (holder, seconds) = (person_name(roster, holder), left.0.div_ceil(1000));
+            let (holder, left) = (person_name(roster, holder), crate::cli::seconds(left.0.div_ceil(1000)));
             (
-                format!("{holder} holds this case for at most {seconds} more seconds, unless renewed"),
+                format!("{holder} holds this case for at most {left} more, unless renewed"),
                 "take another case from `radmesh worklist`, or claim this one again then",
             )
         }

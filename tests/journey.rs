@@ -4,6 +4,7 @@
 
 mod world;
 
+use serde_json::Value;
 use std::{fs, process::Command};
 use world::{World, federation::Federation, fixtures, radmesh, run, until};
 
@@ -44,4 +45,24 @@ fn a_command_without_a_running_node_says_how_to_start_it() {
     assert_eq!(done.status.code(), Some(1));
     let said = String::from_utf8(done.stderr).unwrap();
     assert!(said.contains("radmesh run --dir"), "{said}");
+}
+
+#[test]
+fn a_reader_who_claims_her_own_case_again_has_renewed_it() {
+    let federation = Federation::on_loopback();
+    let film = fixtures().join("pydicom-data/RG1_J2KI.dcm");
+    radmesh(&["send", "--dir", federation.spoke.text(), film.to_str().unwrap(), "--follow"]);
+    let case = federation.ready(1).remove(0);
+    let (person, pass) = (federation.world.text("banda"), federation.world.text("passphrase"));
+    let claim = |form: &[&str]| {
+        let hub = federation.hub.text();
+        let done = run(&[&["claim", "--dir", hub, &case, "--as", &person, "--passphrase-file", &pass], form].concat());
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let counter = |said: &str| serde_json::from_str::<Value>(said).unwrap()["counter"].as_u64().unwrap();
+    let first = counter(&claim(&["--json"]));
+    let said = claim(&[]);
+    assert!(said.contains("you hold it; renewed for 60 min"), "{said}");
+    assert_eq!(counter(&claim(&["--json"])), first + 2, "each renewal raises the fencing token");
 }

@@ -21,17 +21,13 @@ pub use opening::ParcelError;
 use audit::AuditLog;
 use keyring::KeyRing;
 use radmesh_protocol::{
-    claim::{ClaimState, Transaction},
+    claim::ClaimState,
     envelope::at_rest::AtRestKey,
-    id::{CaseId, ManifestId, NodeId, PersonId},
-    log::body::Body,
-    node::{Node, Notice},
+    id::{CaseId, ManifestId, NodeId},
+    node::Notice,
     ranges::Ranges,
     record::Record,
-    worklist::{
-        item::{ItemRequest, WorklistItem},
-        order::OrderDetails,
-    },
+    worklist::{item::WorklistItem, order::OrderDetails},
 };
 use radmesh_store::Store;
 use rand_core::CryptoRng;
@@ -187,7 +183,6 @@ impl Hub {
             name: reading::person_name(roster, &claimant),
             transaction,
             token,
-            request: request_of(&node, item, &claimant, transaction),
         };
         Some(ReadingContext {
             federation: roster.federation(),
@@ -222,16 +217,6 @@ impl Hub {
 
     fn rng(&self) -> MutexGuard<'_, Box<dyn Chance>> {
         self.rng.lock().expect("drawing chance does not panic")
-    }
-}
-
-/// A request of a claim that is here, as the claimant signed it.
-fn request_of(node: &Node, item: &WorklistItem, claimant: &PersonId, transaction: Transaction) -> Option<Vec<u8>> {
-    let of_claim = |request: &&ItemRequest| (request.claimant, request.transaction) == (*claimant, transaction);
-    let asked = item.requests.iter().find(|(_, request)| of_claim(request))?.0;
-    match node.logs().event(asked)?.body().ok()?? {
-        Body::ClaimRequest(said) => Some(said.body().to_vec()),
-        _ => None,
     }
 }
 

@@ -11,7 +11,6 @@ use radmesh_protocol::{
         reading::ReadingPublic,
     },
     id::{CaseId, EventHash, FederationId, NodeId, PersonId, hex},
-    limits::EVENT_BYTES_MAX,
     person::{PersonKeys, SignedAt, Statement},
     report::{MoveError, REPORT_TAG, Report, ReportText, Status, TextError, check_move},
     roster::RosterVersion,
@@ -50,8 +49,6 @@ pub struct Held {
     pub transaction: Transaction,
     /// The token, once the home hub has granted it.
     pub token: Option<Token>,
-    /// The signed request's body, with the Transaction UID sealed to the claimant; `None` while it has not come here.
-    pub request: Option<Vec<u8>>,
 }
 
 /// What can't be signed, in words for the reader.
@@ -82,22 +79,22 @@ impl ReadingContext {
         self.claim.as_ref().filter(|held| held.claimant == keys.signing.person_id())
     }
 
-    /// Signs a claim request under a fresh Transaction UID (PS3.4 CC.1.1), or the renewal of the reader's own claim
-    /// under the UID it has.
+    /// Whether the home hub has given the reader this case: claiming it again renews.
+    #[must_use]
+    pub fn is_held_by(&self, keys: &PersonKeys) -> bool {
+        self.own_claim(keys).is_some_and(|held| held.token.is_some())
+    }
+
+    /// Signs a claim request under a fresh Transaction UID (PS3.4 CC.1.1): a new claim, or the renewal of the
+    /// reader's own.
     ///
     /// # Errors
     /// [`SignError::Seal`] if the claimant's own reading key is no key.
     pub fn claim(&self, keys: &PersonKeys, rng: &mut impl CryptoRng) -> Result<(Vec<u8>, Transaction), SignError> {
-        let uid = self.own_transaction_uid(keys).unwrap_or_else(|| transaction_uid(rng));
+        let uid = transaction_uid(rng);
         let request = Request::new(self.case, &uid, &keys.reading.public(), &self.federation, rng)?;
         let transaction = request.transaction;
         Ok((self.sign(keys, REQUEST_TAG, &[], &wire::encode(&request)), transaction))
-    }
-
-    fn own_transaction_uid(&self, keys: &PersonKeys) -> Option<String> {
-        let held = self.own_claim(keys)?;
-        let request: Request = wire::decode("a claim request", held.request.as_ref()?, EVENT_BYTES_MAX).ok()?;
-        request.transaction_uid(&keys.reading, &self.federation).ok()?
     }
 
     /// Signs the release of the reader's own claim.

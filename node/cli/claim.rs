@@ -104,6 +104,7 @@ impl Claim {
     pub(super) fn run(self) -> Result<(), CliError> {
         let context = reading_context(&self.node.dir, &self.case)?;
         let (_, keys) = reader(&self.person, &self.passphrase)?;
+        let renews = context.is_held_by(&keys);
         let signed = context.claim(&keys, &mut chance::os());
         let (statement, _) = signed.map_err(|error| CliError::user(error.to_string()))?;
         let outcome: ClaimOutcome = Wire::connect(&self.node.dir)?.ask(&Request::Claim { statement })?;
@@ -113,6 +114,10 @@ impl Claim {
         match outcome {
             ClaimOutcome::Refused { reason, next } => Err(CliError::user(reason).hint(next)),
             _ if self.json => Ok(()),
+            ClaimOutcome::Granted { lease_s, .. } if renews => {
+                println!("you hold it; renewed for {}; claim again to renew", print::seconds(lease_s));
+                Ok(())
+            }
             ClaimOutcome::Granted { holder, lease_s, .. } => {
                 println!("granted to {holder} for {}; claim again to renew", print::seconds(lease_s));
                 Ok(())

@@ -26,6 +26,7 @@ mod verify;
 mod worklist;
 
 pub(crate) use claim::{ClaimOutcome, First};
+pub(crate) use print::seconds;
 pub(crate) use verify::Outcome as VerifyOutcome;
 
 use clap::{Args, Parser, Subcommand};

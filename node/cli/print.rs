@@ -42,7 +42,7 @@ pub(super) fn percent(done: u64, total: u64) -> String {
 }
 
 /// Seconds as a person reads them.
-pub(super) fn seconds(count: u64) -> String {
+pub(crate) fn seconds(count: u64) -> String {
     match count {
         0..120 => format!("{count} s"),
         120..7_200 => format!("{} min", count / 60),

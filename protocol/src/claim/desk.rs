@@ -137,7 +137,8 @@ impl Desk {
             return Some(Reason::Released);
         }
         let lease = self.leases.get(&(item.case, item.site));
-        let renews = |lease: &&Lease| (lease.claimant, lease.transaction) == (request.claimant, request.transaction);
+        // Each time she asks she does so under a fresh Transaction UID: the lease is hers, whatever its name.
+        let renews = |lease: &&Lease| lease.claimant == request.claimant;
         match (lease.filter(renews), item.claim) {
             (Some(_), _) => None,
             (None, ClaimState::Completed { report }) => Some(Reason::Completed { report }),
@@ -247,6 +248,55 @@ mod tests {
         assert_eq!(item.claim.token_of(&Who::Banda.person()).map(|token| token.counter), Some(2));
         assert!(desk.lapsed(at(lease * 2).mono).is_empty());
         assert_eq!(desk.lapsed(at(lease * 2 + lease / 10 + 1).mono).len(), 1);
+    }
+
+    #[test]
+    fn a_reader_who_claims_again_renews_her_own_claim_under_the_newer_transaction() {
+        let (mut scene, mut desk) = open_case();
+        let lease = lease_secs(&scene);
+        scene.request(Who::Home, Who::Banda, "1.2.3");
+        settle(&mut scene, &mut desk, Who::Home, 0);
+        let again = scene.request(Who::Home, Who::Banda, "1.2.9");
+        settle(&mut scene, &mut desk, Who::Home, lease);
+        let item = scene.item();
+        let token = Token { term: crate::roster::Term(1), counter: 2 };
+        let ttl = scene.roster.claim_lease();
+        assert_eq!(item.requests[&again.hash()].answer, Answer::Granted { token, ttl });
+        let ClaimState::Granted { transaction, .. } = item.claim else { panic!("{:?}", item.claim) };
+        assert_eq!(transaction, Transaction::of("1.2.9"));
+        assert_eq!(desk.next_due(), Some(at(lease * 2 + lease / 10).mono), "the lease runs anew");
+        scene.release(Who::Home, Who::Banda, "1.2.9");
+        assert_eq!(scene.item().claim, ClaimState::Free);
+    }
+
+    #[test]
+    fn a_request_refused_by_the_old_home_hub_is_not_granted_by_the_new_one() {
+        let (mut scene, mut desk) = open_case();
+        scene.request(Who::Home, Who::Banda, "1.2.3");
+        settle(&mut scene, &mut desk, Who::Home, 0);
+        scene.request(Who::Far, Who::Phiri, "1.2.4");
+        settle(&mut scene, &mut desk, Who::Home, 1);
+        scene.release(Who::Home, Who::Banda, "1.2.3");
+        let role = crate::roster::Role::Spoke;
+        scene.admit(Who::Spoke, role, "north", (Some(Who::Standby), None), crate::roster::Term(2));
+        let mut taker = Desk::new(Who::Standby.node());
+        assert!(settle(&mut scene, &mut taker, Who::Standby, 9_000).is_empty());
+        assert_eq!(scene.item().claim, ClaimState::Free);
+    }
+
+    #[test]
+    fn a_hub_of_another_region_that_takes_over_ends_the_leases_of_the_hub_before_it() {
+        let (mut scene, mut desk) = open_case();
+        scene.request(Who::Home, Who::Banda, "1.2.3");
+        settle(&mut scene, &mut desk, Who::Home, 0);
+        let role = crate::roster::Role::Spoke;
+        scene.admit(Who::Spoke, role, "north", (Some(Who::Far), None), crate::roster::Term(2));
+        let mut taker = Desk::new(Who::Far.node());
+        assert!(settle(&mut scene, &mut taker, Who::Far, 0).is_empty());
+        assert_eq!(scene.item().claim.holder(), Some(Who::Banda.person()), "the old hub's grant is still a grant");
+        let lapsed = taker.lapsed(taker.next_due().unwrap());
+        lapsed.into_iter().for_each(|(_, body)| drop(scene.write(Who::Far, &body)));
+        assert_eq!(scene.item().claim, ClaimState::Free);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Transaction {
     }
 }
 
-/// A radiologist asks for a case, or renews by asking again under the same transaction. Body of a person's
+/// A radiologist asks for a case, or renews by asking again; the newer transaction then names the claim. Body of a person's
 /// statement in event kind 6.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {

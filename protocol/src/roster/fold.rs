@@ -5,7 +5,7 @@
 //! closed at its first bad statement with nothing to undo.
 
 use super::{
-    Member, PersonMember, Role, RosterVersion, Standing, Term,
+    Member, PersonMember, PersonRole, Role, RosterVersion, Standing, Term,
     request::{RequestError, check_text},
     statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody, Subject},
 };
@@ -309,6 +309,8 @@ impl Roster {
         if pool_key0.is_some() && rival {
             return Err(facts("the region has a key maker already"));
         }
+        let mut homes = before.map(|member| member.homes.clone()).unwrap_or_default();
+        homes.extend(home.map(|home| (term, home)));
         let member = Member {
             node: request.node,
             name: request.name,
@@ -320,6 +322,7 @@ impl Roster {
             home,
             standby,
             term,
+            homes,
             via,
             pool_key0,
             standing: Standing::Member,
@@ -330,11 +333,17 @@ impl Roster {
 
     fn admit_person(&mut self, seq: u64, admit: AdmitPerson) -> Result<(), RosterError> {
         check_text("name", &admit.name, NAME_CHARS_MAX).map_err(|found| RosterError::Text { seq, found })?;
-        if self.persons.get(&admit.person).is_some_and(|member| !member.standing.holds()) {
+        let before = self.persons.get(&admit.person);
+        if before.is_some_and(|member| !member.standing.holds()) {
             return Err(RosterError::Revoked { seq });
         }
         let AdmitPerson { person, reading, name, roles, region } = admit;
-        let member = PersonMember { person, name, roles, region, reading, standing: Standing::Member };
+        let radiologist = match (roles.contains(&PersonRole::Radiologist), before.and_then(|b| b.radiologist)) {
+            (true, _) => Some(Standing::Member),
+            (false, Some(Standing::Member)) => Some(Standing::Revoked { at: RosterVersion(seq) }),
+            (false, before) => before,
+        };
+        let member = PersonMember { person, name, roles, radiologist, region, reading, standing: Standing::Member };
         self.persons.insert(person, member);
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 pub use fold::{Applied, Roster, RosterError};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// Statements of the ministry's chain that were seen: what others sign as "roster version seen".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -92,6 +92,8 @@ pub struct Member {
     pub standby: Option<NodeId>,
     /// Of its home hub.
     pub term: Term,
+    /// Its home hub in each term so far: whose word counted then, and none other's.
+    pub homes: BTreeMap<Term, NodeId>,
     /// Relays on its route, nearest first.
     pub via: Vec<NodeId>,
     /// A key maker's epoch-0 public key.
@@ -109,6 +111,9 @@ pub struct PersonMember {
     pub name: String,
     /// What they may do.
     pub roles: Vec<PersonRole>,
+    /// Whether they are still a radiologist; `None` if they never were. A role that is taken away is a revocation of
+    /// it: what they had signed before stays good.
+    pub radiologist: Option<Standing>,
     /// Where.
     pub region: Region,
     /// What is sealed to them.

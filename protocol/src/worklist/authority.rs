@@ -1,8 +1,8 @@
-//! Whose word counts on a case, by the roster of today.
+//! Whose word counts on a case, by the roster of today and the home hubs it has named, term by term.
 //!
-//! The home hub of a site grants, refuses and bears witness in its term. A statement of somebody revoked counts as
-//! made before that only if the home hub named it in an event written with an earlier roster version; everyone
-//! folds the same events, so everyone marks the same ones. Source: `protocol/SPEC.md`, Roster.
+//! The home hub of a site grants, refuses and bears witness in its term, and nobody else does. A statement of somebody
+//! revoked counts as made before that only if the home hub named it in an event written with an earlier roster version;
+//! everyone folds the same events, so everyone marks the same ones. Source: `protocol/SPEC.md`, Roster.
 
 use super::{
     facts::{Facts, Said},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::{EventHash, Hash, ManifestId, NodeId},
-    roster::{PersonRole, Role, Roster, RosterVersion, Standing, Term},
+    roster::{Role, Roster, RosterVersion, Standing, Term},
 };
 
 /// The roster, as seen from one site.
@@ -21,20 +21,29 @@ pub(super) struct Authority<'a> {
 }
 
 impl Authority<'_> {
-    /// Whether `author` was the site's home hub in `term`. The roster keeps today's term; for earlier ones, whose
-    /// words are lower anyway, a hub of the site's pool is believed.
-    pub(super) fn was_home(&self, author: &NodeId, term: Term) -> bool {
-        let Some(spoke) = self.roster.node(&self.site) else { return false };
-        if term == spoke.term {
-            return spoke.home == Some(*author);
-        }
-        let hub = self.roster.node(author).filter(|hub| hub.role == Role::Hub && hub.region == spoke.region);
-        term < spoke.term && hub.is_some()
+    /// Whether `author` was the site's home hub in `term`, as the roster has named them.
+    fn was_home(&self, author: &NodeId, term: Term) -> bool {
+        self.roster.node(&self.site).is_some_and(|spoke| spoke.homes.get(&term) == Some(author))
     }
 
-    /// Whether `author` is the site's home hub today.
-    pub(super) fn is_home(&self, author: &NodeId) -> bool {
-        self.roster.node(&self.site).is_some_and(|spoke| spoke.home == Some(*author))
+    /// Whether `author` was the site's home hub in `term` and, if it was revoked since, wrote under an earlier roster.
+    pub(super) fn decided(&self, author: &NodeId, term: Term, version: RosterVersion) -> bool {
+        let before = |standing| match standing {
+            Standing::Member => true,
+            Standing::Revoked { at } => version < at,
+        };
+        self.was_home(author, term) && self.roster.node(author).is_some_and(|hub| before(hub.standing))
+    }
+
+    /// Whether `author` may end what was granted in `term`: the home hub of that term or of a later one.
+    pub(super) fn may_end(&self, author: &NodeId, term: Term) -> bool {
+        let stands = self.roster.node(author).is_some_and(|hub| hub.standing.holds());
+        stands && self.roster.node(&self.site).is_some_and(|spoke| spoke.homes.range(term..).any(|(_, h)| h == author))
+    }
+
+    /// Whether `author` is, or was, the site's home hub: what it refused stays refused after a takeover.
+    pub(super) fn was_ever_home(&self, author: &NodeId) -> bool {
+        self.roster.node(&self.site).is_some_and(|spoke| spoke.homes.values().any(|home| home == author))
     }
 
     /// Whether `author` is a hub.
@@ -44,14 +53,24 @@ impl Authority<'_> {
 
     /// Whether a person's statement counts, or waits for a person's eye.
     pub(super) fn review<T>(&self, facts: &Facts, hash: &EventHash, said: &Said<T>) -> Review {
-        let person = self.roster.person(&said.person).filter(|p| p.roles.contains(&PersonRole::Radiologist));
+        let person = self.roster.person(&said.person).and_then(|p| Some([p.standing, p.radiologist?]));
         let node = self.roster.node(&said.place.0);
         let (Some(person), Some(node)) = (person, node) else { return Review::Marked };
-        let sound = [person.standing, node.standing].into_iter().all(|standing| match standing {
+        let mut standings = person.into_iter().chain([node.standing]);
+        if standings.all(|standing| self.counts(facts, hash, standing)) { Review::Sound } else { Review::Marked }
+    }
+
+    /// Whether what a custodian signed in an event counts.
+    pub(super) fn receipt_counts(&self, facts: &Facts, hash: &EventHash, author: &NodeId) -> bool {
+        self.roster.node(author).is_some_and(|member| self.counts(facts, hash, member.standing))
+    }
+
+    /// Of somebody revoked only that counts which the home hub saw before.
+    fn counts(&self, facts: &Facts, hash: &EventHash, standing: Standing) -> bool {
+        match standing {
             Standing::Member => true,
             Standing::Revoked { at } => self.seen_before(facts, hash, at),
-        });
-        if sound { Review::Sound } else { Review::Marked }
+        }
     }
 
     /// Whether the home hub's receipt for this very core was written with a roster version before `revoked`.
@@ -61,19 +80,19 @@ impl Authority<'_> {
         (manifest, core): (ManifestId, Hash),
         revoked: RosterVersion,
     ) -> bool {
-        let signed = facts.receipts.range((manifest, NodeId([0; 32]))..).take_while(|((of, _), _)| *of == manifest);
-        let mut ours = signed.filter(|((_, by), fact)| fact.core == core && self.was_home(by, fact.term));
-        ours.any(|(_, fact)| fact.roster_version < revoked)
+        facts.receipts_of(&manifest).any(|(by, _, fact)| {
+            fact.core == core && fact.roster_version < revoked && self.decided(&by, fact.term, fact.roster_version)
+        })
     }
 
     /// Whether the home hub named the event with a roster version before `revoked`.
     fn seen_before(&self, facts: &Facts, hash: &EventHash, revoked: RosterVersion) -> bool {
         let from = (*hash, NodeId([0; 32]), Term(0));
         let named = facts.witnesses.range(from..).take_while(|((seen, ..), _)| seen == hash);
-        let mut named = named.filter(|((_, author, term), _)| self.was_home(author, *term));
+        let mut named = named.filter(|((_, author, term), version)| self.decided(author, *term, **version));
         let in_grant = |fact: &&super::facts::GrantFact| {
             let about = fact.grant.request == *hash || fact.grant.reports.contains(hash);
-            about && self.was_home(&fact.author, fact.grant.token.term)
+            about && self.decided(&fact.author, fact.grant.token.term, fact.grant.roster_version)
         };
         named.any(|(_, version)| *version < revoked)
             || facts.grants.values().filter(in_grant).any(|fact| fact.grant.roster_version < revoked)

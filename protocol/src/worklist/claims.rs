@@ -29,12 +29,16 @@ impl GrantFact {
     pub(super) const fn claim(&self) -> ClaimName {
         (self.grant.claimant, self.grant.transaction)
     }
+
+    fn counts(&self, authority: Authority<'_>) -> bool {
+        authority.decided(&self.author, self.grant.token.term, self.grant.roster_version)
+    }
 }
 
 impl<'a> Grants<'a> {
     pub(super) fn of(facts: &'a Facts, authority: Authority<'_>) -> Self {
         let mut by_token = BTreeMap::new();
-        for fact in facts.grants.values().filter(|fact| authority.was_home(&fact.author, fact.grant.token.term)) {
+        for fact in facts.grants.values().filter(|fact| fact.counts(authority)) {
             // `grants` is sorted by hash, so the lower hash is here first.
             by_token.entry(fact.grant.token).or_insert(fact);
         }
@@ -127,13 +131,13 @@ pub(super) fn answers(
 
 /// Whether a grant has ended: given back, or not renewed.
 fn ended(facts: &Facts, authority: Authority<'_>, fact: &GrantFact) -> bool {
-    let lapsed = |(author, token): &(_, Token)| *token >= fact.grant.token && authority.was_home(author, token.term);
+    let lapsed = |(author, token): &(_, Token)| *token >= fact.grant.token && authority.may_end(author, token.term);
     facts.released.contains(&fact.claim()) || facts.lapsed.iter().any(lapsed)
 }
 
 fn refusal<'a>(facts: &'a Facts, authority: Authority<'_>, hash: &EventHash) -> Option<&'a crate::claim::Reason> {
     let from = (*hash, crate::id::NodeId([0; 32]));
     let refused = facts.refused.range(from..).take_while(|((request, _), _)| request == hash);
-    let mut refused = refused.filter(|((_, author), _)| authority.is_home(author));
+    let mut refused = refused.filter(|((_, author), _)| authority.was_ever_home(author));
     refused.next().map(|(_, (_, reason))| reason)
 }

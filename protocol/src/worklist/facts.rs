@@ -17,7 +17,7 @@ use crate::{
     },
     person::Statement,
     report::{REPORT_TAG, Report, Status},
-    roster::{RosterVersion, Term},
+    roster::{RosterVersion, Term, fold::CLAIM_LEASE_RANGE},
     time::Hlc,
     wire,
 };
@@ -30,7 +30,7 @@ pub(super) struct Facts {
     pub(super) orders: Latest<(EventHash, Class, SealedBody)>,
     pub(super) closed: Latest<BTreeMap<ManifestId, u32>>,
     pub(super) parcels: BTreeMap<ManifestId, ParcelSealed>,
-    pub(super) receipts: BTreeMap<(ManifestId, NodeId), ReceiptFact>,
+    pub(super) receipts: BTreeMap<(ManifestId, NodeId, EventHash), ReceiptFact>,
     pub(super) opened: BTreeMap<(NodeId, ManifestId), (Hlc, u32)>,
     pub(super) requests: BTreeMap<EventHash, Said<Transaction>>,
     pub(super) grants: BTreeMap<EventHash, GrantFact>,
@@ -141,14 +141,15 @@ impl Facts {
                 self.delivered.insert(delivered.report);
             }
             Body::Order(_) | Body::ParcelSealed(_) | Body::StudyClosed(_) | Body::ReportDelivered(_) => return,
-            Body::Receipt(receipt) => self.received(author, &receipt),
+            Body::Receipt(receipt) => self.received(author, hash, &receipt),
             Body::Opened(opened) if opened.hub == author => {
                 for (manifest, found) in opened.parcels {
                     let count = self.opened.entry((author, manifest)).or_default();
                     *count = (*count).max((event.hlc(), found));
                 }
             }
-            Body::Grant(grant) => {
+            Body::Grant(mut grant) => {
+                grant.ttl = grant.ttl.min(*CLAIM_LEASE_RANGE.end());
                 self.grants.insert(hash, GrantFact { author, written: event.hlc(), grant });
             }
             Body::ClaimLapsed(lapsed) => {
@@ -191,11 +192,16 @@ impl Facts {
         self.since = Some(self.since.map_or(event.hlc(), |since| since.min(event.hlc())));
     }
 
-    fn received(&mut self, author: NodeId, receipt: &Receipt) {
+    fn received(&mut self, author: NodeId, hash: EventHash, receipt: &Receipt) {
         let Receipt { core, root, term, roster_version, .. } = *receipt;
-        let fact = ReceiptFact { roster_version, term, core, root };
-        let held = self.receipts.entry((receipt.manifest(), author)).or_insert(fact);
-        *held = fact.min(*held);
+        self.receipts.insert((receipt.manifest(), author, hash), ReceiptFact { roster_version, term, core, root });
+    }
+
+    /// Every receipt of a parcel: who signed, in which event, for what.
+    pub(super) fn receipts_of(&self, manifest: &ManifestId) -> impl Iterator<Item = (NodeId, EventHash, ReceiptFact)> {
+        let from = (*manifest, NodeId([0; 32]), EventHash([0; 32]));
+        let signed = self.receipts.range(from..).take_while(move |((of, ..), _)| *of == from.0);
+        signed.map(|((_, by, event), fact)| (*by, *event, *fact))
     }
 }
 

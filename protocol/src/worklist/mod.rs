@@ -30,6 +30,7 @@ use crate::{
 };
 use authority::Authority;
 use facts::Facts;
+use item::CustodyState;
 use std::collections::BTreeMap;
 
 /// Every case of the scopes held.
@@ -111,15 +112,17 @@ impl Worklist {
         if seen { Witness::HomeHub } else { Witness::None }
     }
 
-    /// Reports of a case that this hub, as the site's home hub, has not yet borne witness to. The caller appends
-    /// what is given back to the site's scope.
+    /// Reports of a case, and once it is safe the other custodians' receipts, that this hub, as the site's home hub,
+    /// has not yet borne witness to. The caller appends what is given back to the site's scope.
     #[must_use]
     pub fn to_witness(&self, case: &CaseId, hub: &NodeId, roster: &Roster) -> Option<(Scope, Witnessed)> {
         let item = self.item(case)?;
         let held = self.cases.get(&(item.case, item.site))?;
         let spoke = roster.node(&item.site).filter(|spoke| spoke.home == Some(*hub))?;
         let seen = |event: &&EventHash| held.facts.witnesses.contains_key(&(**event, *hub, spoke.term));
-        let events: Vec<_> = held.facts.reports.keys().filter(|e| !seen(e)).copied().take(WITNESSED_MAX).collect();
+        let receipts = held.facts.receipts.keys().filter(|(_, by, _)| by != hub && item.custody == CustodyState::Safe);
+        let signed = held.facts.reports.keys().chain(receipts.map(|(.., event)| event));
+        let events: Vec<_> = signed.filter(|event| !seen(event)).copied().take(WITNESSED_MAX).collect();
         let body = Witnessed { case: *case, events, term: spoke.term, roster_version: roster.version() };
         (!body.events.is_empty()).then_some((Scope::Site(item.site), body))
     }

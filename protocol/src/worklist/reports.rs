@@ -83,12 +83,13 @@ fn made_under(grants: &Grants<'_>, hash: &EventHash, said: &Said<ReportFact>) ->
             None => return Under::Tentative,
         },
     };
-    let unaware =
-        |later: &&super::facts::GrantFact| later.claim() != fact.claim() && !later.grant.reports.contains(hash);
+    let unaware = |later: &&super::facts::GrantFact| {
+        later.grant.claimant != fact.grant.claimant && !later.grant.reports.contains(hash)
+    };
     if grants.above(fact.grant.token).any(|later| unaware(&later)) {
         return Under::Superseded;
     }
-    Under::Granted(said.what.claim.unwrap_or(fact.grant.token))
+    Under::Granted(fact.grant.token)
 }
 
 /// The one of these that stands: the first final, else the latest preliminary of the claim that counts.

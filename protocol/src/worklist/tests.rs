@@ -2,18 +2,19 @@
 
 use super::{
     Worklist,
-    item::{Place, Reading, Review, State},
+    item::{CustodyState, Place, Reading, Review, State},
     scene::{CASE, Scene, Who, at, manifest},
 };
 use crate::{
     claim::{Answer, ClaimState, Desk, Grant, Lapsed, Token, Transaction},
     class::Class,
+    envelope::reading::ReadingKey,
     id::EventHash,
     log::{Event, Scope, body::Body, witness::Witnessed},
     report::Status,
     roster::{
-        RosterVersion, Term,
-        statement::{StatementBody, Subject},
+        PersonRole, RosterVersion, Term,
+        statement::{AdmitPerson, StatementBody, Subject},
     },
     time::{Millis, Wall},
 };
@@ -151,6 +152,114 @@ fn a_grant_by_anybody_but_the_home_hub_is_nothing() {
         forged.write(author, &Body::Grant(body));
         assert_eq!((forged.item().claim, forged.item().token), (ClaimState::Free, None), "{author:?}");
     }
+}
+
+#[test]
+fn a_hub_that_was_never_home_can_grant_lapse_and_vouch_in_no_term() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    for term in [Term(0), Term(2)] {
+        let token = Token { term, counter: 1 };
+        let Ok(Some(Body::Grant(genuine))) = scene.written.last().unwrap().body() else { panic!() };
+        let grant = Grant { claimant: Who::Phiri.person(), token, ttl: Millis(u64::MAX), ..genuine.clone() };
+        scene.write(Who::Standby, &Body::Grant(grant));
+        scene.write(Who::Standby, &Body::ClaimLapsed(Lapsed { case: CASE, token: Token { term, counter: 9 } }));
+        scene.write(Who::Home, &Body::Grant(genuine));
+        assert_eq!(scene.item().claim.token_of(&Who::Banda.person()), Some(self::token(1)), "term {term}");
+    }
+    scene.state(&StatementBody::Revoke(Subject::Person(Who::Banda.person())));
+    let forged = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
+    for term in [Term(0), Term(1), Term(2)] {
+        let seen = Witnessed { case: CASE, events: vec![forged], term, roster_version: RosterVersion(1) };
+        scene.write(Who::Standby, &Body::Witnessed(seen));
+        assert_eq!(scene.item().reports[&forged].review, Review::Marked, "term {term}");
+    }
+}
+
+#[test]
+fn a_lease_longer_than_any_policy_is_counted_as_the_longest() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let Ok(Some(Body::Grant(genuine))) = scene.written.last().unwrap().body() else { panic!() };
+    scene.write(Who::Home, &Body::Grant(Grant { token: token(2), ttl: Millis(u64::MAX), ..genuine }));
+    let ClaimState::Granted { ttl, .. } = scene.item().claim else { panic!() };
+    assert_eq!(ttl, *crate::roster::fold::CLAIM_LEASE_RANGE.end());
+}
+
+#[test]
+fn a_report_on_its_way_while_its_reader_renewed_still_stands() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    grant(&mut scene, Who::Banda, "1.9", 2, &[]);
+    let report = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
+    assert_eq!(scene.item().standing, Some(report));
+}
+
+#[test]
+fn a_token_that_names_no_grant_outranks_none() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let early = scene.report(Who::Home, Who::Banda, Status::Preliminary, Some(token(u64::MAX)), None);
+    let later = scene.report(Who::Home, Who::Banda, Status::Preliminary, Some(token(1)), Some(early));
+    assert_eq!((scene.item().standing, place(&scene, early)), (Some(later), Place::Superseded));
+}
+
+#[test]
+fn a_reader_who_lost_the_role_keeps_the_reports_the_home_hub_had_seen_and_signs_no_more() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let before = scene.report(Who::Home, Who::Banda, Status::Preliminary, Some(token(1)), None);
+    let (_, seen) = scene.folded(&scene.written).to_witness(&CASE, &Who::Home.node(), &scene.roster).unwrap();
+    scene.write(Who::Home, &Body::Witnessed(seen));
+    let banda = |roles| {
+        StatementBody::AdmitPerson(AdmitPerson {
+            person: Who::Banda.person(),
+            reading: ReadingKey::from_seed([Who::Banda as u8; 32]).public(),
+            name: "Dr Banda".into(),
+            roles,
+            region: super::scene::region("north"),
+        })
+    };
+    scene.state(&banda(vec![PersonRole::Clinician]));
+    let after = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), Some(before));
+    let item = scene.item();
+    assert_eq!((item.reports[&before].review, item.standing), (Review::Sound, Some(before)));
+    assert_eq!(item.reports[&after].review, Review::Marked);
+    scene.state(&banda(vec![PersonRole::Radiologist]));
+    assert_eq!(scene.item().reports[&after].review, Review::Sound, "a role can be given back; a key can not");
+}
+
+#[test]
+fn a_revoked_standby_makes_safe_only_what_the_home_hub_had_seen_it_sign() {
+    let mut scene = open_case();
+    scene.parcel(1, 10);
+    scene.close(&[(1, 10)]);
+    scene.receipt(Who::Home, 1);
+    scene.receipt(Who::Standby, 1);
+    let (_, seen) = scene.folded(&scene.written).to_witness(&CASE, &Who::Home.node(), &scene.roster).unwrap();
+    scene.write(Who::Home, &Body::Witnessed(seen));
+    scene.state(&StatementBody::Revoke(Subject::Node(Who::Standby.node())));
+    assert_eq!(scene.item().custody, CustodyState::Safe);
+    scene.parcel(2, 10);
+    scene.close(&[(1, 10), (2, 10)]);
+    scene.receipt(Who::Home, 2);
+    scene.receipt(Who::Standby, 2);
+    assert_eq!(scene.item().custody, CustodyState::Delivered, "signed with a stolen key");
+}
+
+#[test]
+fn a_revoked_home_hub_grants_and_vouches_no_more() {
+    let mut scene = open_case();
+    let report = scene.report(Who::Home, Who::Banda, Status::Final, None, None);
+    scene.state(&StatementBody::Revoke(Subject::Node(Who::Home.node())));
+    grant(&mut scene, Who::Phiri, "1.2", 1, &[report]);
+    let version = scene.roster.version();
+    scene.state(&StatementBody::Revoke(Subject::Person(Who::Banda.person())));
+    let seen = Witnessed { case: CASE, events: vec![report], term: Term(1), roster_version: version };
+    scene.write(Who::Home, &Body::Witnessed(seen));
+    let item = scene.item();
+    assert_eq!((item.claim.holder(), item.token), (None, None));
+    assert_eq!(item.reports[&report].review, Review::Marked);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) fn item(case: CaseId, site: NodeId, facts: &Facts, roster: &Roster) -
     let (reports, standing) = reports::resolve(facts, authority, &grants);
     let final_report = standing.filter(|hash| reports.get(hash).is_some_and(|report| report.status == Status::Final));
     let claim = claims::state(facts, authority, &grants, final_report);
-    let parcels = parcels(facts);
+    let parcels = parcels(facts, authority);
     let order = facts.orders.get();
     WorklistItem {
         case,
@@ -53,10 +53,10 @@ pub(super) fn item(case: CaseId, site: NodeId, facts: &Facts, roster: &Roster) -
     }
 }
 
-fn parcels(facts: &Facts) -> BTreeMap<ManifestId, ItemParcel> {
+fn parcels(facts: &Facts, authority: Authority<'_>) -> BTreeMap<ManifestId, ItemParcel> {
     let parcels = facts.parcels.iter().map(|(manifest, parcel)| {
-        let signed = facts.receipts.range((*manifest, NodeId([0; 32]))..);
-        let signed = signed.take_while(|((of, _), _)| of == manifest).filter(|(_, fact)| fact.core == parcel.core);
+        let signed = facts.receipts_of(manifest).filter(|(_, _, fact)| fact.core == parcel.core);
+        let signed = signed.filter(|(by, event, _)| authority.receipt_counts(facts, event, by));
         let item = ItemParcel {
             core: parcel.core,
             kind: parcel.kind,
@@ -64,7 +64,7 @@ fn parcels(facts: &Facts) -> BTreeMap<ManifestId, ItemParcel> {
             epoch: parcel.epoch,
             sealed_bytes: parcel.sealed_bytes,
             instances: parcel.instances,
-            receipts: signed.map(|((_, by), fact)| (*by, fact.root)).collect(),
+            receipts: signed.map(|(by, _, fact)| (by, fact.root)).collect(),
         };
         (*manifest, item)
     });
