@@ -219,9 +219,9 @@ impl Rooms {
         let event = self.append(case, Body::Report(statement))?;
         let place = self.read(|node| {
             let item = node.worklist().item(&case)?;
-            Some(format!("{:?}", item.reports.get(&event)?.place))
+            Some(item.reports.get(&event)?.place)
         });
-        Ok(place.map_or_else(|| "kept".into(), |place| words(&place)))
+        Ok(place.map_or_else(|| "kept".into(), |place| place.to_string().replace('_', " ")))
     }
 
     fn report_pdf(&self, case: &str, wire: &mut Wire) -> Result<Value, CliError> {
@@ -259,7 +259,7 @@ impl Rooms {
         let mut status = self.read(|node| {
             let roster = node.roster();
             let links = node.links().map(|link| {
-                json!({ "peer": node_name(roster, &link.peer), "state": format!("{:?}", link.state), "rtt_ms": link.round_trip.map(|rtt| rtt.0) })
+                json!({ "peer": roster.node_name(&link.peer), "state": format!("{:?}", link.state), "rtt_ms": link.round_trip.map(|rtt| rtt.0) })
             });
             json!({
                 "name": self.name,
@@ -299,7 +299,7 @@ fn outcome_of(node: &Node, case: &CaseId, event: &EventHash) -> Option<ClaimOutc
             ClaimState::Granted { token: latest, .. } if latest != *token => over(ttl.0),
             ClaimState::Free | ClaimState::Tentative { .. } => over(ttl.0),
             ClaimState::Granted { .. } | ClaimState::Completed { .. } => ClaimOutcome::Granted {
-                holder: person_name(roster, &request.claimant),
+                holder: roster.person_name(&request.claimant),
                 lease_s: ttl.0.div_ceil(1000),
                 counter: token.counter,
             },
@@ -324,14 +324,14 @@ fn unanswered(node: &Node, case: &CaseId, person: &PersonId, asked: Transaction)
         ClaimState::Granted { claimant, transaction, .. } if transaction != asked => (First::AnotherHolds, claimant),
         _ => (First::You, *person),
     };
-    let (home_hub, holder) = (node_name(roster, &home), person_name(roster, &holder));
+    let (home_hub, holder) = (roster.node_name(&home), roster.person_name(&holder));
     Some(ClaimOutcome::Tentative { home_hub, holder, first })
 }
 
 fn refused(roster: &Roster, reason: &claim::Reason) -> ClaimOutcome {
     let (reason, next) = match reason {
         claim::Reason::Held { holder, left, .. } => {
-            let (holder, left) = (person_name(roster, holder), crate::cli::seconds(left.0.div_ceil(1000)));
+            let (holder, left) = (roster.person_name(holder), crate::cli::seconds(left.0.div_ceil(1000)));
             (
                 format!("{holder} holds this case for at most {left} more, unless renewed"),
                 "take another case from `radmesh worklist`, or claim this one again then",
@@ -367,26 +367,6 @@ fn value<T: Serialize>(of: &T) -> Result<Value, CliError> {
 
 fn user(error: impl std::fmt::Display) -> CliError {
     CliError::user(error.to_string())
-}
-
-fn person_name(roster: &Roster, person: &PersonId) -> String {
-    roster.person(person).map_or_else(|| person.to_string()[..12].to_owned(), |member| member.name.clone())
-}
-
-fn node_name(roster: &Roster, node: &radmesh_protocol::id::NodeId) -> String {
-    roster.node(node).map_or_else(|| node.to_string()[..12].to_owned(), |member| member.name.clone())
-}
-
-/// `SecondRead` as "second read".
-fn words(name: &str) -> String {
-    let mut text = String::new();
-    for c in name.chars() {
-        if c.is_uppercase() && !text.is_empty() {
-            text.push(' ');
-        }
-        text.extend(c.to_lowercase());
-    }
-    text
 }
 
 /// Equal on two nodes that fold the same events to the same items.

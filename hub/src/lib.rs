@@ -180,7 +180,7 @@ impl Hub {
         let clinic = roster.node(&item.site)?.reading;
         let held = |claimant, transaction, token| Held {
             claimant,
-            name: reading::person_name(roster, &claimant),
+            name: roster.person_name(&claimant),
             transaction,
             token,
         };

@@ -5,13 +5,12 @@
 
 use radmesh_protocol::{
     claim::ClaimState,
-    class::Class,
-    id::{ManifestId, NodeId, PersonId},
+    id::ManifestId,
     ranges::Ranges,
     report::Status,
     roster::Roster,
     worklist::{
-        item::{CustodyState, Place, Reading, State, WorklistItem},
+        item::{CustodyState, Reading, WorklistItem},
         order::OrderDetails,
     },
 };
@@ -112,10 +111,10 @@ impl Row {
         reports.sort_by_key(|(event, report)| (report.signed, **event));
         Self {
             case: item.case.to_string(),
-            site: node_name(roster, &item.site),
-            class: class_word(item.class).into(),
-            state: state_word(item.state).into(),
-            claimed_by: item.claim.holder().map(|person| person_name(roster, &person)),
+            site: roster.node_name(&item.site),
+            class: item.class.to_string(),
+            state: item.state.to_string(),
+            claimed_by: item.claim.holder().map(|person| roster.person_name(&person)),
             claim_is_tentative: matches!(item.claim, ClaimState::Tentative { .. }),
             claim_lease_s: match item.claim {
                 ClaimState::Granted { ttl, .. } => Some(ttl.0 / 1000),
@@ -149,8 +148,8 @@ impl Row {
                 .map(|(event, report)| ReportRow {
                     report: event.to_string(),
                     status: report.status.to_string(),
-                    reader: person_name(roster, &report.person),
-                    place: place_word(report.place).into(),
+                    reader: roster.person_name(&report.person),
+                    place: report.place.to_string(),
                     delivered: report.delivered == radmesh_protocol::worklist::item::Delivered::Yes,
                 })
                 .collect(),
@@ -164,46 +163,6 @@ fn warning(item: &WorklistItem) -> Option<String> {
             "a parcel holds {found} Instances where the clinic counted {announced}: call the clinic before reading"
         )),
         Reading::NotYet { .. } | Reading::Ready { .. } => None,
-    }
-}
-
-/// A node's name in the roster, or the head of its id.
-pub(crate) fn node_name(roster: &Roster, node: &NodeId) -> String {
-    roster.node(node).map_or_else(|| node.to_string()[..12].to_owned(), |member| member.name.clone())
-}
-
-/// A person's name in the roster, or the head of their id.
-pub(crate) fn person_name(roster: &Roster, person: &PersonId) -> String {
-    roster.person(person).map_or_else(|| person.to_string()[..12].to_owned(), |member| member.name.clone())
-}
-
-/// A class as lists say it.
-const fn class_word(class: Class) -> &'static str {
-    match class {
-        Class::Control => "control",
-        Class::Stat => "stat",
-        Class::Urgent => "urgent",
-        Class::Routine => "routine",
-        Class::Prior => "prior",
-    }
-}
-
-const fn state_word(state: State) -> &'static str {
-    match state {
-        State::Scheduled => "scheduled",
-        State::InProgress => "in progress",
-        State::Completed => "completed",
-        State::Canceled => "cancelled",
-    }
-}
-
-const fn place_word(place: Place) -> &'static str {
-    match place {
-        Place::Standing => "standing",
-        Place::StandingTentative => "standing_tentative",
-        Place::Superseded => "superseded",
-        Place::SecondRead => "second_read",
-        Place::Changed => "changed",
     }
 }
 

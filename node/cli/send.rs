@@ -3,6 +3,7 @@
 use super::{CliError, NodeDir, at, print};
 use crate::control::{Request, Wire};
 use clap::{Args, ValueEnum};
+use radmesh_protocol::class::Class;
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -43,11 +44,11 @@ enum Priority {
 }
 
 impl Priority {
-    const fn word(self) -> &'static str {
+    const fn class(self) -> Class {
         match self {
-            Self::Stat => "stat",
-            Self::Urgent => "urgent",
-            Self::Routine => "routine",
+            Self::Stat => Class::Stat,
+            Self::Urgent => Class::Urgent,
+            Self::Routine => Class::Routine,
         }
     }
 }
@@ -97,7 +98,7 @@ impl Send {
         let request = Request::SendFile {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes,
-            priority: self.priority.map(|priority| priority.word().to_owned()),
+            priority: self.priority.map(|priority| priority.class().to_string()),
             indication: self.indication.clone(),
         };
         Wire::connect(&self.node.dir)?.send_file(&request, &mut file, bytes)

@@ -3,6 +3,7 @@
 //! A chest film must not wait behind a CT, and nothing waits behind a report (`protocol/SPEC.md`, Classes).
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Lower sorts first and goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +28,18 @@ impl Class {
             Self::Control | Self::Stat | Self::Urgent => Self::Stat,
             Self::Routine | Self::Prior => Self::Urgent,
         }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control => "control",
+            Self::Stat => "stat",
+            Self::Urgent => "urgent",
+            Self::Routine => "routine",
+            Self::Prior => "prior",
+        })
     }
 }
 

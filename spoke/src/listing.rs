@@ -3,7 +3,7 @@
 //! A technician must see in one look what has left the clinic and what has not. These values are for the person at
 //! this node: they hold patients' names, so they are printed to that person and written nowhere.
 
-use radmesh_protocol::{class::Class, id::CaseId, worklist::item::Place};
+use radmesh_protocol::id::CaseId;
 use serde::Serialize;
 use std::fmt;
 
@@ -145,30 +145,6 @@ pub struct ReportPdf {
 pub fn case_short(case: &CaseId) -> String {
     let [a, b, c, d, ..] = case.0;
     format!("{a:02X}{b:02X}-{c:02X}{d:02X}")
-}
-
-/// The class as typed and shown.
-#[must_use]
-pub const fn class_word(class: Class) -> &'static str {
-    match class {
-        Class::Control => "control",
-        Class::Stat => "stat",
-        Class::Urgent => "urgent",
-        Class::Routine => "routine",
-        Class::Prior => "prior",
-    }
-}
-
-/// A report's place in a word.
-#[must_use]
-pub const fn place_word(place: Place) -> &'static str {
-    match place {
-        Place::Standing => "standing",
-        Place::StandingTentative => "standing_tentative",
-        Place::Superseded => "superseded",
-        Place::SecondRead => "second_read",
-        Place::Changed => "changed",
-    }
 }
 
 macro_rules! prints_no_patient {

@@ -5,7 +5,7 @@
 
 use crate::{
     ledger::Ledger,
-    listing::{StudyLine, case_short, class_word},
+    listing::{StudyLine, case_short},
     staging::{Assembly, Case, PartStep},
 };
 use radmesh_codec::scan::Fact;
@@ -84,7 +84,7 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
         case_short: case_short(&case.id),
         site: me.to_string(),
         closed: case.assembly == Assembly::Closed,
-        class: class_word(case.record.class).to_owned(),
+        class: case.record.class.to_string(),
         patient_name: told(Fact::PatientName),
         patient_id: told(Fact::PatientId),
         study_date: told(Fact::StudyDate),

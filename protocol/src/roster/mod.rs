@@ -6,6 +6,7 @@
 //! (`protocol/SPEC.md`, Roster).
 
 pub mod fold;
+mod names;
 pub mod request;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -12,7 +12,10 @@ use crate::{
     report::Status,
     time::Hlc,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Procedure step state (PS3.4 CC.1.1, attribute (0074,1000)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +28,17 @@ pub enum State {
     Completed,
     /// Withdrawn before a final report. No event of format version 1 withdraws a case.
     Canceled,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheduled => "scheduled",
+            Self::InProgress => "in progress",
+            Self::Completed => "completed",
+            Self::Canceled => "cancelled",
+        })
+    }
 }
 
 /// One case of one site.
@@ -201,6 +215,19 @@ pub enum Place {
     SecondRead,
     /// Stood once as tentative; a report under a granted claim took its place. The clinic sees "changed".
     Changed,
+}
+
+/// As `--json` lists say it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Standing => "standing",
+            Self::StandingTentative => "standing_tentative",
+            Self::Superseded => "superseded",
+            Self::SecondRead => "second_read",
+            Self::Changed => "changed",
+        })
+    }
 }
 
 /// Whether a statement needs a person's eye.

@@ -13,7 +13,7 @@ pub use returned::{KeptReport, Unreadable};
 pub use sheet::{Entry, Sheet, SheetError, Standing};
 
 use crate::{
-    listing::{ReportLine, case_short, place_word},
+    listing::{ReportLine, case_short},
     rooms::{Latest, Room, Rooms, RoomsError},
     staging::StudyRecord,
 };
@@ -81,7 +81,7 @@ impl Clinic {
                 status: report.status.to_string(),
                 reader: words.map_or_else(String::new, |kept| kept.reader.clone()),
                 text: words.map_or_else(|| unread.to_owned(), |kept| kept.text.reveal().clone()),
-                place: place_word(report.place).to_owned(),
+                place: report.place.to_string(),
                 warning: returned::standing(item, event).warning().map(str::to_owned),
                 sound: report.review == Review::Sound,
                 signed_ms: report.signed.wall().0,
