@@ -1,70 +1,84 @@
 //! The node's configuration: read once, checked once.
 //!
 //! `RawConfig` is the file as written (`radmesh.toml`), `Config` is what the node runs on. A key that no hospital
-//! needs is not here.
+//! needs is not here, and a wrong value is named with its line: whoever mends it may be on the phone.
 
-use crate::cli::{CliError, at};
-use libp2p::Multiaddr;
+use multiaddr::Multiaddr;
+use radmesh_dimse::AeTitle;
 use radmesh_protocol::roster::Role;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{
+    fmt::Display,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 /// Name of the file in a node's directory.
 pub(crate) const FILE: &str = "radmesh.toml";
+/// Seconds of quiet after which a Study may be closed: from one to a day.
+pub(crate) const QUIET_PERIOD_S: std::ops::RangeInclusive<u64> = 1..=24 * 3600;
+/// Default port of the DICOM service (PS3.8 section 9.1.1).
+const DICOM_PORT: u16 = 11_112;
 
 /// The file as written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawConfig {
     name: String,
-    role: String,
+    #[serde(deserialize_with = "parsed", serialize_with = "shown")]
+    role: Role,
     /// libp2p addresses to listen on; a spoke needs none, it dials.
     #[serde(default)]
-    listen: Vec<String>,
+    listen: Vec<Multiaddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    spoke: Option<RawSpoke>,
+    spoke: Option<SpokeConfig>,
     #[serde(default)]
-    network: RawNetwork,
+    network: Network,
 }
 
+/// The spoke's section.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawSpoke {
+pub(crate) struct SpokeConfig {
     /// Where modalities send to: address and port.
-    dicom_listen: SocketAddr,
+    pub(crate) dicom_listen: SocketAddr,
     /// Our AE title.
-    ae_title: String,
+    #[serde(deserialize_with = "parsed", serialize_with = "shown")]
+    pub(crate) ae_title: AeTitle,
     /// Seconds without a new Instance after which a Study is closed.
-    quiet_period_s: u64,
+    #[serde(deserialize_with = "quiet_period")]
+    pub(crate) quiet_period_s: u64,
     /// Takes storage SOP classes that are not in the conformance statement.
-    unknown_sop_classes: bool,
+    pub(crate) unknown_sop_classes: bool,
     /// Modalities that may send; anyone else waits in quarantine.
     #[serde(default)]
-    modalities: Vec<RawModality>,
+    pub(crate) modalities: Vec<ModalityConfig>,
 }
 
+/// One modality that may send.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawModality {
-    ae_title: String,
-    address: IpAddr,
+pub(crate) struct ModalityConfig {
+    #[serde(deserialize_with = "parsed", serialize_with = "shown")]
+    pub(crate) ae_title: AeTitle,
+    pub(crate) address: IpAddr,
 }
 
+/// Ways that news of events travel; every one may be off, and the worklist still converges.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawNetwork {
+pub(crate) struct Network {
     /// Gossip is freshness only; off = events come by push and anti-entropy alone.
-    gossip: bool,
+    pub(crate) gossip: bool,
     /// Off = no exchange of vectors while a link is up.
-    anti_entropy: bool,
+    pub(crate) anti_entropy: bool,
     /// Off = a new event waits for the next exchange or gossip.
-    push: bool,
+    pub(crate) push: bool,
 }
 
-impl Default for RawNetwork {
+impl Default for Network {
     fn default() -> Self {
         Self { gossip: true, anti_entropy: true, push: true }
     }
@@ -77,23 +91,33 @@ pub(crate) struct Config {
     pub(crate) role: Role,
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) spoke: Option<SpokeConfig>,
-    pub(crate) gossip: bool,
-    pub(crate) anti_entropy: bool,
-    pub(crate) push: bool,
+    pub(crate) network: Network,
 }
 
-/// The spoke's section.
-#[derive(Debug, Clone)]
-pub(crate) struct SpokeConfig {
-    pub(crate) dicom_listen: SocketAddr,
-    pub(crate) ae_title: String,
-    pub(crate) quiet_period_s: u64,
-    pub(crate) unknown_sop_classes: bool,
-    pub(crate) modalities: Vec<(String, IpAddr)>,
+/// A text that is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Flaw {
+    /// No TOML, a key that is not known, a value that breaks its rule.
+    #[error("line {line}: {rule}")]
+    Line { line: usize, rule: String },
+    /// A spoke that does not say where modalities send to.
+    #[error("role = \"spoke\" needs a [spoke] section")]
+    NoSpokeSection,
+    /// A section that nothing would read.
+    #[error("a [spoke] section does not go with role = \"{role}\"")]
+    SpokeSection { role: Role },
 }
 
-/// Default port of the DICOM service (PS3.8 section 9.1.1).
-const DICOM_PORT: u16 = 11_112;
+/// Why the node in a directory can't be configured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{} holds no node", dir.display())]
+    Absent { dir: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{}: {flaw}", path.display())]
+    Flawed { path: PathBuf, flaw: Flaw },
+}
 
 /// What `radmesh init` chose.
 pub(crate) struct Choices<'a> {
@@ -101,7 +125,7 @@ pub(crate) struct Choices<'a> {
     pub(crate) role: Role,
     pub(crate) listen: &'a [Multiaddr],
     pub(crate) dicom_listen: Option<SocketAddr>,
-    pub(crate) ae_title: &'a str,
+    pub(crate) ae_title: AeTitle,
     pub(crate) quiet_period_s: u64,
 }
 
@@ -111,16 +135,16 @@ impl RawConfig {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DICOM_PORT));
         Self {
             name: choices.name.to_owned(),
-            role: choices.role.to_string(),
-            listen: choices.listen.iter().map(ToString::to_string).collect(),
-            spoke: (choices.role == Role::Spoke).then(|| RawSpoke {
+            role: choices.role,
+            listen: choices.listen.to_vec(),
+            spoke: (choices.role == Role::Spoke).then(|| SpokeConfig {
                 dicom_listen: choices.dicom_listen.unwrap_or(any),
-                ae_title: choices.ae_title.to_owned(),
+                ae_title: choices.ae_title.clone(),
                 quiet_period_s: choices.quiet_period_s,
                 unknown_sop_classes: false,
                 modalities: Vec::new(),
             }),
-            network: RawNetwork::default(),
+            network: Network::default(),
         }
     }
 
@@ -128,100 +152,107 @@ impl RawConfig {
     pub(crate) fn text(&self) -> String {
         toml::to_string_pretty(self).expect("a configuration has only strings, numbers and tables")
     }
-
-    fn check(self) -> Result<Config, String> {
-        let role = self.role.parse().map_err(|_| format!("role = {:?}: it is spoke, hub or relay", self.role))?;
-        let listen = self.listen.iter().map(|text| text.parse().map_err(|error| format!("listen = {text:?}: {error}")));
-        let listen = listen.collect::<Result<_, _>>()?;
-        if self.spoke.is_none() && role == Role::Spoke {
-            return Err("role = \"spoke\" needs a [spoke] section".into());
-        }
-        if self.spoke.is_some() && role != Role::Spoke {
-            return Err(format!("a [spoke] section does not go with role = \"{role}\""));
-        }
-        let spoke = self.spoke.map(RawSpoke::check).transpose()?;
-        let RawNetwork { gossip, anti_entropy, push } = self.network;
-        Ok(Config { name: self.name, role, listen, spoke, gossip, anti_entropy, push })
-    }
-}
-
-impl RawSpoke {
-    fn check(self) -> Result<SpokeConfig, String> {
-        check_ae_title("ae_title", &self.ae_title)?;
-        if self.quiet_period_s == 0 || self.quiet_period_s > 24 * 3600 {
-            return Err(format!("quiet_period_s = {}: it is 1 to 86400", self.quiet_period_s));
-        }
-        for modality in &self.modalities {
-            check_ae_title("modalities.ae_title", &modality.ae_title)?;
-        }
-        Ok(SpokeConfig {
-            dicom_listen: self.dicom_listen,
-            ae_title: self.ae_title,
-            quiet_period_s: self.quiet_period_s,
-            unknown_sop_classes: self.unknown_sop_classes,
-            modalities: self.modalities.into_iter().map(|m| (m.ae_title, m.address)).collect(),
-        })
-    }
-}
-
-/// PS3.5 section 6.2, VR AE: 1 to 16 characters of the default repertoire, no backslash, no control characters.
-fn check_ae_title(key: &str, title: &str) -> Result<(), String> {
-    let fits = (1..=16).contains(&title.len()) && title.trim() == title;
-    let allowed = title.chars().all(|c| c.is_ascii() && !c.is_ascii_control() && c != '\\');
-    if fits && allowed {
-        return Ok(());
-    }
-    Err(format!("{key} = {title:?}: an AE title is 1 to 16 ASCII characters without backslash"))
 }
 
 impl Config {
-    /// Reads and checks the configuration of the node in `dir`.
-    pub(crate) fn read(dir: &Path) -> Result<Self, CliError> {
-        let path: PathBuf = dir.join(FILE);
-        if !path.exists() {
-            return Err(CliError::configuration(format!("{} holds no node", dir.display())).hint(
-                "make one with `radmesh init --dir NODE --name NAME --role spoke|hub|relay`, or name it with --dir",
-            ));
+    /// Checks the text of a configuration.
+    pub(crate) fn parse(text: &str) -> Result<Self, Flaw> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            Flaw::Line { line: before.matches('\n').count() + 1, rule: error.message().replace('\n', "; ") }
+        })?;
+        let RawConfig { name, role, listen, spoke, network } = raw;
+        match (&spoke, role) {
+            (None, Role::Spoke) => Err(Flaw::NoSpokeSection),
+            (Some(_), Role::Hub | Role::Relay) => Err(Flaw::SpokeSection { role }),
+            _ => Ok(Self { name, role, listen, spoke, network }),
         }
-        let text = std::fs::read_to_string(&path).map_err(at(&path))?;
-        let raw: RawConfig = toml::from_str(&text)
-            .map_err(|error| CliError::configuration(format!("{}: {}", path.display(), error.message())))?;
-        raw.check().map_err(|reason| CliError::configuration(format!("{}: {reason}", path.display())))
     }
+
+    /// Reads and checks the configuration of the node in `dir`.
+    pub(crate) fn read(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => ConfigError::Absent { dir: dir.to_owned() },
+            _ => ConfigError::Unreadable { path: path.clone(), source },
+        })?;
+        Self::parse(&text).map_err(|flaw| ConfigError::Flawed { path, flaw })
+    }
+}
+
+/// A value by its own parser, so that its rule is told with the line it is broken in.
+fn parsed<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|rule| D::Error::custom(format!("{text:?}: {rule}")))
+}
+
+fn shown<S: Serializer, T: Display>(value: &T, into: S) -> Result<S::Ok, S::Error> {
+    into.collect_str(value)
+}
+
+fn quiet_period<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let seconds = u64::deserialize(from)?;
+    let (least, most) = (QUIET_PERIOD_S.start(), QUIET_PERIOD_S.end());
+    let rule = || D::Error::custom(format!("quiet_period_s = {seconds}: it is {least} to {most}"));
+    QUIET_PERIOD_S.contains(&seconds).then_some(seconds).ok_or_else(rule)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn spoke() -> RawConfig {
+    fn spoke() -> String {
         let choices = Choices {
             name: "Kasungu",
             role: Role::Spoke,
-            listen: &[],
+            listen: &["/ip4/127.0.0.1/tcp/4001".parse().unwrap()],
             dicom_listen: None,
-            ae_title: "RADMESH",
+            ae_title: AeTitle::parse("RADMESH").unwrap(),
             quiet_period_s: 60,
         };
-        RawConfig::first(&choices)
+        RawConfig::first(&choices).text()
+    }
+
+    /// Line and rule of the flaw after `from` became `to`.
+    fn flaw(from: &str, to: &str) -> (String, String) {
+        let text = spoke().replace(from, to);
+        assert_ne!(text, spoke(), "{from} is not in the file");
+        let Flaw::Line { line, rule } = Config::parse(&text).unwrap_err() else { panic!("no line is named") };
+        (text.lines().nth(line - 1).unwrap_or_default().to_owned(), rule)
     }
 
     #[test]
     fn the_file_that_init_writes_is_one_that_run_reads() {
-        let raw: RawConfig = toml::from_str(&spoke().text()).unwrap();
-        let config = raw.check().unwrap();
+        let config = Config::parse(&spoke()).unwrap();
+        assert_eq!((config.role, config.listen.len()), (Role::Spoke, 1));
         assert_eq!(config.spoke.unwrap().dicom_listen.port(), 11_112);
     }
 
     #[test]
-    fn a_misspelt_key_is_named() {
-        let text = spoke().text().replace("quiet_period_s", "quiet_perod_s");
-        assert!(toml::from_str::<RawConfig>(&text).unwrap_err().message().contains("quiet_perod_s"));
+    fn every_broken_value_is_named_with_its_line() {
+        for (from, to, why) in [
+            ("\"spoke\"", "\"spok\"", "spoke, hub, relay"),
+            ("quiet_period_s", "quiet_perod_s", "quiet_perod_s"),
+            ("quiet_period_s = 60", "quiet_period_s = 0", "1 to 86400"),
+            ("\"RADMESH\"", "\"RADMESH-KASUNGU-1\"", "at most 16 characters; this has 17"),
+            ("/tcp/4001", "/tcp/port", "port"),
+            ("0.0.0.0:11112", "0.0.0.0", "socket address"),
+            ("gossip = true", "gossip = yes", "must be quoted"),
+        ] {
+            let (line, rule) = flaw(from, to);
+            let said = format!("{to}: on the line {line:?}: {rule}");
+            assert!(line.contains(to) && (rule.contains(why) || line.contains(why)), "{said}");
+            assert!(!rule.contains('\n'), "{said}");
+        }
     }
 
     #[test]
-    fn an_ae_title_of_17_characters_is_refused() {
-        let text = spoke().text().replace("\"RADMESH\"", "\"RADMESH-KASUNGU-1\"");
-        assert!(toml::from_str::<RawConfig>(&text).unwrap().check().is_err());
+    fn section_and_role_must_agree() {
+        let text = spoke();
+        assert_eq!(
+            Config::parse(&text.replace("\"spoke\"", "\"hub\"")).unwrap_err(),
+            Flaw::SpokeSection { role: Role::Hub }
+        );
+        assert_eq!(Config::parse("name = \"x\"\nrole = \"spoke\"").unwrap_err(), Flaw::NoSpokeSection);
     }
 }

@@ -7,6 +7,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use libp2p::Multiaddr;
+use radmesh_dimse::AeTitle;
 use radmesh_protocol::roster::{Role, request::NodeRequest};
 use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf};
 
@@ -36,9 +37,9 @@ pub(super) struct Init {
     dicom_listen: Option<SocketAddr>,
     /// The spoke's AE title.
     #[arg(long, default_value = "RADMESH", value_name = "AE")]
-    ae_title: String,
+    ae_title: AeTitle,
     /// Seconds without a new Instance after which a Study is closed.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(config::QUIET_PERIOD_S))]
     quiet_period: u64,
     #[command(flatten)]
     passphrase: Passphrase,
@@ -98,7 +99,7 @@ impl Init {
             role,
             listen: &self.listen,
             dicom_listen: self.dicom_listen,
-            ae_title: &self.ae_title,
+            ae_title: self.ae_title,
             quiet_period_s: self.quiet_period,
         };
         let file = self.dir.join(config::FILE);

@@ -29,6 +29,7 @@ pub(crate) use claim::{ClaimOutcome, First};
 pub(crate) use print::seconds;
 pub(crate) use verify::Outcome as VerifyOutcome;
 
+use crate::config::ConfigError;
 use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -104,6 +105,19 @@ impl std::fmt::Display for CliError {
 /// Adds the file to an I/O error, so that it names what could not be read or written.
 pub(crate) fn at(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CliError + '_ {
     move |error| CliError::configuration(format!("{}: {error}", path.display()))
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let refused = Self::configuration(error.to_string());
+        match error {
+            ConfigError::Absent { .. } => refused.hint(
+                "make one with `radmesh init --dir NODE --name NAME --role spoke|hub|relay`, or name it with --dir",
+            ),
+            ConfigError::Unreadable { .. } => refused.hint("run as the user that owns the node's directory"),
+            ConfigError::Flawed { .. } => refused.hint("mend that line, and start the node again"),
+        }
+    }
 }
 
 /// Federated teleradiology for slow links, power cuts and few radiologists.

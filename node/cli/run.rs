@@ -60,7 +60,7 @@ async fn run(dir: &Path) -> Result<(), CliError> {
         seed: keys.signing_seed.clone(),
         federation,
         listen: config.listen.clone(),
-        gossip: if config.gossip { Gossip::On } else { Gossip::Off },
+        gossip: if config.network.gossip { Gossip::On } else { Gossip::Off },
     };
     let refused = |error: driver::DriverError| {
         CliError::configuration(error.to_string())
@@ -134,9 +134,9 @@ fn wake(dir: &Path, config: &Config, keys: &Keystore, roster: &Roster) -> Result
         incarnation: keys.incarnation,
         reserve: Incarnation(reserve),
         floor: BUILT,
-        gossip: switch(config.gossip),
-        anti_entropy: switch(config.anti_entropy),
-        push: switch(config.push),
+        gossip: switch(config.network.gossip),
+        anti_entropy: switch(config.network.anti_entropy),
+        push: switch(config.network.push),
     });
     let (mut latest, mut rooms) = (Latest::default(), Vec::new());
     // The roster's file is as durable as the journal, and newer after a `radmesh join`.
@@ -176,10 +176,10 @@ async fn start_spoke(
         clock: Arc::new(move || clock.now()),
         chance: Chance::new(chance::os()),
         settings: Settings {
-            ae_title: section.ae_title.clone(),
+            ae_title: section.ae_title.to_string(),
             quiet: Millis::from_secs(section.quiet_period_s),
             unknown_sop_classes: section.unknown_sop_classes,
-            modalities: section.modalities.clone(),
+            modalities: section.modalities.iter().map(|m| (m.ae_title.to_string(), m.address)).collect(),
         },
     };
     let opened = tokio::task::spawn_blocking(|| Spoke::open(parts)).await;

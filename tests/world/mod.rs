@@ -162,9 +162,16 @@ impl World {
         radmesh(&["join", "--dir", &dir, &roster]);
     }
 
-    /// Starts a node; a hub is still locked.
+    /// Starts a node; a hub is still locked. Its log is [`NodePlace::log`].
     pub(crate) fn start(&self, place: &NodePlace) -> Running {
         self.start_by(place, Command::new(RADMESH))
+    }
+
+    /// The same, logging everything of this level and above, of every library.
+    pub(crate) fn start_at_level(&self, place: &NodePlace, level: &str) -> Running {
+        let mut command = Command::new(RADMESH);
+        command.env("RUST_LOG", level);
+        self.start_by(place, command)
     }
 
     /// The same, in a network of its own.
@@ -174,7 +181,7 @@ impl World {
 
     /// The same, by a command to which the arguments of `run` are added.
     pub(crate) fn start_by(&self, place: &NodePlace, mut command: Command) -> Running {
-        let mut log = OpenOptions::new().create(true).append(true).open(place.dir.join("log")).unwrap();
+        let mut log = OpenOptions::new().create(true).append(true).open(place.log()).unwrap();
         writeln!(log, "--- start").unwrap();
         let mut child = command
             .args([OsStr::new("run"), OsStr::new("--dir"), place.dir.as_os_str()])
@@ -185,7 +192,7 @@ impl World {
             .unwrap();
         until(&format!("{} answers on its control socket", place.name), || {
             if let Some(status) = child.try_wait().unwrap() {
-                panic!("{} ended with {status}:\n{}", place.name, fs::read_to_string(place.dir.join("log")).unwrap());
+                panic!("{} ended with {status}:\n{}", place.name, fs::read_to_string(place.log()).unwrap());
             }
             run(&["status", "--dir", place.dir.to_str().unwrap(), "--json"]).status.success().then_some(())
         });
@@ -227,6 +234,11 @@ impl NodePlace {
     /// The directory as text.
     pub(crate) fn text(&self) -> &str {
         self.dir.to_str().unwrap()
+    }
+
+    /// Where the node logs to.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("log")
     }
 
     /// A `--json` list or object of the node that runs here.
