@@ -6,7 +6,7 @@
 
 use crate::{
     chance,
-    cli::{CliError, at},
+    cli::{CliError, at, wrong},
 };
 use radmesh_protocol::{
     envelope::{at_rest::AtRestKey, passphrase::LockedSecret, reading::ReadingKey, sign::SigningKey},
@@ -113,7 +113,7 @@ impl ReadingKeys {
         let text = fs::read(&path).map_err(at(&path))?;
         let locked: LockedSecret = serde_json::from_slice(&text)
             .map_err(|_| CliError::configuration(format!("{}: this is no locked key of radmesh", path.display())))?;
-        let secret = locked.unlock(passphrase).map_err(|error| CliError::user(error.to_string()))?;
+        let secret = locked.unlock(passphrase).map_err(|_| wrong("this hub"))?;
         let secret: Zeroizing<[u8; 64]> = secret
             .as_slice()
             .try_into()

@@ -23,7 +23,7 @@ use radmesh_protocol::{
     roster::Roster,
     wire,
 };
-use radmesh_spoke::Spoke;
+use radmesh_spoke::{SendError, Spoke};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -99,11 +99,15 @@ impl Rooms {
                 let outcome = spoke.send_file(&name, &mut file, priority.as_deref(), indication.as_deref());
                 // What was not read is still on its way; it must be out of the way before the answer.
                 io::copy(&mut file, &mut io::sink()).map_err(|error| CliError::network(error.to_string()))?;
-                value(&outcome.map_err(user)?)
+                match outcome {
+                    // One file is refused by name and the others go on; all else ends the command.
+                    Err(SendError::Refused(why)) => Ok(json!({ "refused": why.to_string() })),
+                    outcome => value(&outcome.map_err(user)?),
+                }
             }
             Request::CloseStudy { case } => {
                 let spoke = self.spoke()?;
-                value(&spoke.close(&case).map_err(user)?)
+                value(&spoke.close(&case).map_err(no_case)?)
             }
             Request::Unlock { passphrase } => {
                 let (hub, passphrase) = (self.hub()?, Zeroizing::new(passphrase));
@@ -113,7 +117,7 @@ impl Rooms {
             }
             Request::ReadingContext { case } => {
                 let hub = self.hub()?;
-                let case = hub.find(&case).map_err(user)?;
+                let case = hub.find(&case).map_err(no_case)?;
                 let context = hub.reading_context(&case).ok_or_else(|| {
                     CliError::user("this case's pool has no key yet, so nothing can be sealed for it").hint(
                         "the ministry admits a key maker: `radmesh federation admit REQUEST --region R --key-maker`",
@@ -225,7 +229,7 @@ impl Rooms {
     }
 
     fn report_pdf(&self, case: &str, wire: &mut Wire) -> Result<Value, CliError> {
-        let pdf = self.spoke()?.report_pdf(case).map_err(user)?;
+        let pdf = self.spoke()?.report_pdf(case).map_err(no_case)?;
         let sent = wire.say(&Reply::File { name: pdf.name, bytes: pdf.bytes.len() as u64 });
         sent.and_then(|()| wire.data(&pdf.bytes)).map_err(|error| CliError::network(error.to_string()))?;
         Ok(Value::Null)
@@ -233,7 +237,7 @@ impl Rooms {
 
     fn export(&self, case: &str, verbatim: bool, wire: &mut Wire) -> Result<Value, CliError> {
         let hub = self.hub()?;
-        let case = hub.find(case).map_err(user)?;
+        let case = hub.find(case).map_err(no_case)?;
         let form = if verbatim { Form::Verbatim } else { Form::Safe };
         let bytes = hub.export(&case, form, self.clock.now().wall, &mut ToWire(wire)).map_err(|error| {
             let hint = match &error {
@@ -367,6 +371,10 @@ fn value<T: Serialize>(of: &T) -> Result<Value, CliError> {
 
 fn user(error: impl std::fmt::Display) -> CliError {
     CliError::user(error.to_string())
+}
+
+fn no_case(error: impl std::fmt::Display) -> CliError {
+    user(error).hint("`radmesh worklist` at a hub and `radmesh studies` at a spoke list the cases")
 }
 
 /// Equal on two nodes that fold the same events to the same items.

@@ -178,12 +178,8 @@ impl Hub {
         let item = node.worklist().item(case)?;
         let (_, pool) = pool::current_key(&node, roster.pool_of(&item.site)?)?;
         let clinic = roster.node(&item.site)?.reading;
-        let held = |claimant, transaction, token| Held {
-            claimant,
-            name: roster.person_name(&claimant),
-            transaction,
-            token,
-        };
+        let held =
+            |claimant, transaction, token| Held { claimant, name: roster.person_name(&claimant), transaction, token };
         Some(ReadingContext {
             federation: roster.federation(),
             node: self.me,

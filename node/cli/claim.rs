@@ -1,6 +1,10 @@
 //! `radmesh claim`: asks the case's home hub for the right to read it.
 
-use super::{CliError, NodeDir, at, passphrase::Passphrase, print};
+use super::{
+    CliError, NodeDir, given,
+    passphrase::{self, Passphrase},
+    print,
+};
 use crate::{
     chance,
     control::{Request, Wire},
@@ -78,11 +82,11 @@ pub(crate) enum First {
 /// The reader's name and keys, from their directory.
 pub(super) fn reader(dir: &Path, passphrase: &Passphrase) -> Result<(String, PersonKeys), CliError> {
     let path = dir.join(super::person::KEY_FILE);
-    let bytes = fs::read(&path).map_err(at(&path))?;
+    let bytes = fs::read(&path).map_err(given(&path))?;
     let file = PersonKeyFile::parse(&bytes)
         .map_err(|_| CliError::user(format!("{}: this is no person's key file", path.display())))?;
     let secret = passphrase.ask(&file.name)?;
-    let keys = file.unlock(&secret).map_err(|error| CliError::user(error.to_string()))?;
+    let keys = file.unlock(&secret).map_err(|_| passphrase::wrong(&file.name))?;
     Ok((file.name, keys))
 }
 

@@ -1,6 +1,6 @@
 //! `radmesh export`: a claimed case's DICOM files, for the reader's own viewer.
 
-use super::{CliError, NodeDir, at, print, private};
+use super::{CliError, NodeDir, given, print, private};
 use crate::control::{Request, Wire};
 use clap::Args;
 use std::{
@@ -26,7 +26,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), CliError> {
-        private::create_dir_all(&self.to).map_err(at(&self.to))?;
+        private::create_dir_all(&self.to).map_err(given(&self.to))?;
         let mut files = 0_usize;
         let wire = Wire::connect(&self.node.dir)?;
         let request = Request::Export { case: self.case, verbatim: self.verbatim };
@@ -51,16 +51,16 @@ fn write_file(dir: &Path, name: &str, bytes: u64, from: &mut dyn Read) -> Result
         return Err(CliError::internal("the node named a file outside the directory"));
     }
     let folder = dir.join(parts[0]);
-    private::create_dir_all(&folder).map_err(at(&folder))?;
+    private::create_dir_all(&folder).map_err(given(&folder))?;
     let path = folder.join(parts[1]);
     let file = private::create_new(&path).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
             CliError::user(format!("{} is there already", path.display())).hint("export into an empty directory")
         }
-        _ => at(&path)(error),
+        _ => given(&path)(error),
     })?;
     let mut file = BufWriter::new(file);
-    let written = io::copy(from, &mut file).and_then(|written| file.flush().map(|()| written)).map_err(at(&path))?;
+    let written = io::copy(from, &mut file).and_then(|written| file.flush().map(|()| written)).map_err(given(&path))?;
     if written != bytes {
         return Err(CliError::internal(format!("{}: {written} of {bytes} bytes came", path.display())));
     }

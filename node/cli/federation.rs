@@ -7,7 +7,10 @@ mod admit;
 mod init;
 mod recover;
 
-use super::{CliError, at, passphrase::Passphrase};
+use super::{
+    CliError, at, given,
+    passphrase::{self, Passphrase},
+};
 use crate::keystore::write_private;
 use clap::Subcommand;
 use radmesh_protocol::{
@@ -78,29 +81,31 @@ impl FederationKeys {
 
     fn open(dir: &Path, passphrase: &Passphrase) -> Result<Self, CliError> {
         let path = dir.join(KEYS_FILE);
-        if !path.exists() {
-            return Err(CliError::configuration(format!("{} holds no federation", dir.display()))
-                .hint("make one with `radmesh federation init --dir FED --name NAME`"));
-        }
         let text = fs::read(&path).map_err(at(&path))?;
         let broken = || CliError::configuration(format!("{}: this is no key file of a federation", path.display()));
         let locked: LockedSecret = serde_json::from_slice(&text).map_err(|_| broken())?;
         let passphrase = passphrase.ask("the federation")?;
-        let secret = locked.unlock(&passphrase).map_err(|error| CliError::user(error.to_string()))?;
+        let secret = locked.unlock(&passphrase).map_err(|_| passphrase::wrong("the federation"))?;
         let secret: &[u8; 96] = secret.as_slice().try_into().map_err(|_| broken())?;
         Ok(Self::of(secret))
     }
 }
 
 fn read_roster(dir: &Path) -> Result<Roster, CliError> {
-    let path = dir.join(ROSTER_FILE);
-    roster_file(&path)
+    if !dir.join(KEYS_FILE).exists() {
+        return Err(CliError::user(format!("{} holds no federation", dir.display()))
+            .hint("name it with --dir, or make one with `radmesh federation init --dir FED --name NAME`"));
+    }
+    roster_file(&dir.join(ROSTER_FILE))
 }
 
 /// Reads and checks a roster file.
 pub(super) fn roster_file(path: &Path) -> Result<Roster, CliError> {
-    let bytes = fs::read(path).map_err(at(path))?;
-    Roster::from_file(&bytes).map_err(|error| CliError::user(format!("{}: {error}", path.display())))
+    let bytes = fs::read(path).map_err(given(path))?;
+    Roster::from_file(&bytes).map_err(|error| {
+        CliError::user(format!("{}: {error}", path.display()))
+            .hint("a roster is the file roster.radmesh that `radmesh federation admit` wrote")
+    })
 }
 
 /// Writes a roster file whole or not at all.

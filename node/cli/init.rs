@@ -21,7 +21,7 @@ pub(super) struct Init {
     #[arg(long, env = "RADMESH_DIR", default_value = "/var/lib/radmesh", value_name = "NODE")]
     dir: PathBuf,
     /// The node's name, as people say it.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::cli::name)]
     name: String,
     /// What the node does.
     #[arg(long)]

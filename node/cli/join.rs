@@ -38,7 +38,8 @@ impl Join {
             return Err(CliError::configuration(format!(
                 "the ministry admitted this node as {}, and its configuration says {}",
                 member.role, config.role
-            )));
+            ))
+            .hint("a role is chosen at `radmesh init` and lasts: put it back in radmesh.toml"));
         }
         federation::write_roster(dir, &roster)?;
         if dir.join(SOCKET).exists() {

@@ -26,11 +26,13 @@ mod verify;
 mod worklist;
 
 pub(crate) use claim::{ClaimOutcome, First};
+pub(crate) use passphrase::wrong;
 pub(crate) use print::seconds;
 pub(crate) use verify::Outcome as VerifyOutcome;
 
 use crate::config::ConfigError;
 use clap::{Args, Parser, Subcommand};
+use radmesh_protocol::limits::NAME_CHARS_MAX;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Who has to act on an error; the exit code.
@@ -45,6 +47,17 @@ pub(crate) enum Kind {
     Network,
     /// Us: exit 255.
     Internal,
+}
+
+impl Kind {
+    const fn exit_code(self) -> u8 {
+        match self {
+            Self::User => 1,
+            Self::Configuration => 2,
+            Self::Network => 3,
+            Self::Internal => 255,
+        }
+    }
 }
 
 /// An error as a person meets it.
@@ -84,25 +97,31 @@ impl CliError {
         self.hint = Some(hint.into());
         self
     }
-
-    fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::User => 1,
-            Kind::Configuration => 2,
-            Kind::Network => 3,
-            Kind::Internal => 255,
-        }
-    }
 }
 
 impl std::fmt::Display for CliError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+        let next = self.hint.as_deref().unwrap_or(match self.kind {
+            Kind::User => "add --help to the command to see what it takes",
+            Kind::Configuration => {
+                "see docs/operating/install.md; `df` and `ls -l` show a full disk or a missing right"
+            }
+            Kind::Network => "run the command again; the node's log says more",
+            Kind::Internal => "this is a fault of radmesh: keep the node's directory and log, and report it",
+        });
+        write!(f, "{}\nhint: {next}", self.message)
     }
 }
 
-/// Adds the file to an I/O error, so that it names what could not be read or written.
+/// An I/O error at a path that a person typed: theirs to mend.
+pub(crate) fn given(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CliError + '_ {
+    move |error| {
+        CliError::user(format!("{}: {error}", path.display()))
+            .hint("see that the path is right and that this user may open it")
+    }
+}
+
+/// An I/O error at a path of the node's own, so that it names what could not be read or written.
 pub(crate) fn at(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CliError + '_ {
     move |error| CliError::configuration(format!("{}: {error}", path.display()))
 }
@@ -136,6 +155,15 @@ pub(crate) fn roster_of(dir: &std::path::Path) -> Result<radmesh_protocol::roste
             .hint("bring request.radmesh to the ministry, then `radmesh join --dir NODE ROSTER`"));
     }
     federation::roster_file(&path)
+}
+
+/// A name as typed, held to the rule that a roster holds it to.
+pub(crate) fn name(typed: &str) -> Result<String, String> {
+    let chars = typed.chars().count();
+    if (1..=NAME_CHARS_MAX).contains(&chars) && !typed.chars().any(char::is_control) {
+        return Ok(typed.to_owned());
+    }
+    Err(format!("a name has 1 to {NAME_CHARS_MAX} characters and no control characters; this has {chars}"))
 }
 
 /// Which node a command speaks to.
@@ -191,7 +219,14 @@ enum Command {
 
 /// Parses the command line and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            // Help and version go to standard output; a mistyped command line is the typist's to mend.
+            let code = if said.use_stderr() { Kind::User.exit_code() } else { 0 };
+            return said.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+    };
     let outcome = match cli.command {
         Command::Federation(command) => command.run(),
         Command::Init(command) => command.run(),
@@ -216,7 +251,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::from(error.exit_code())
+            ExitCode::from(error.kind.exit_code())
         }
     }
 }

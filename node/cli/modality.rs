@@ -3,6 +3,7 @@
 use super::{CliError, NodeDir, print};
 use crate::control::{Request, Wire};
 use clap::{Args, Subcommand};
+use radmesh_dimse::AeTitle;
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -30,7 +31,7 @@ pub(super) struct Accept {
     #[command(flatten)]
     node: NodeDir,
     /// Its AE title, as `radmesh modality list` shows it.
-    ae_title: String,
+    ae_title: AeTitle,
     /// Its address; may be left out when one address has sent under this title.
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
@@ -76,9 +77,9 @@ impl List {
 impl Accept {
     fn run(self) -> Result<(), CliError> {
         let address = self.address.map_or_else(|| self.only_address(), Ok)?;
-        let request = Request::AcceptModality { ae_title: self.ae_title.clone(), address };
+        let request = Request::AcceptModality { ae_title: self.ae_title.to_string(), address };
         let moved: u64 = Wire::connect(&self.node.dir)?.ask(&request)?;
-        println!("{} at {address} may send; {moved} Instances left quarantine", print::shown(&self.ae_title));
+        println!("{} at {address} may send; {moved} Instances left quarantine", self.ae_title);
         Ok(())
     }
 
@@ -90,10 +91,10 @@ impl Accept {
         match addresses.as_slice() {
             [one] => Ok(*one),
             [] => {
-                Err(CliError::user(format!("nobody has sent as {:?}", self.ae_title))
+                Err(CliError::user(format!("nobody has sent as {}", self.ae_title))
                     .hint("say where it is: --address IP"))
             }
-            several => Err(CliError::user(format!("{} addresses have sent as {:?}", several.len(), self.ae_title))
+            several => Err(CliError::user(format!("{} addresses have sent as {}", several.len(), self.ae_title))
                 .hint("say which: --address IP")),
         }
     }

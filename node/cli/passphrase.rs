@@ -1,7 +1,7 @@
 //! Passphrases: from the terminal, or from a file that an option names; never from an argument, where every
 //! process on the machine can read them.
 
-use super::{CliError, at};
+use super::{CliError, given};
 use clap::Args;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -12,6 +12,12 @@ pub(crate) struct Passphrase {
     /// File whose first line is the passphrase; asked at the terminal when absent.
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+}
+
+/// A passphrase that opens nothing.
+pub(crate) fn wrong(whose: &str) -> CliError {
+    CliError::user(format!("the keys of {whose} do not open with this passphrase"))
+        .hint("try again, letter by letter: nobody can reset a passphrase")
 }
 
 /// Characters below which a new passphrase is refused.
@@ -27,7 +33,8 @@ impl Passphrase {
     pub(crate) fn choose(&self, whose: &str) -> Result<Zeroizing<String>, CliError> {
         let first = self.obtain(&format!("New passphrase for {whose}: "))?;
         if first.chars().count() < PASSPHRASE_CHARS_MIN {
-            return Err(CliError::user(format!("a passphrase has at least {PASSPHRASE_CHARS_MIN} characters")));
+            return Err(CliError::user(format!("a passphrase has at least {PASSPHRASE_CHARS_MIN} characters"))
+                .hint("several words are easier to remember than a few signs, and harder to guess"));
         }
         if self.passphrase_file.is_none() && *self.obtain("Once more: ")? != *first {
             return Err(CliError::user("the two passphrases differ").hint("run the command again"));
@@ -42,10 +49,11 @@ impl Passphrase {
                     .hint("name a file that holds it with --passphrase-file FILE")
             });
         };
-        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(at(path))?);
+        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(given(path))?);
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {
-            return Err(CliError::user(format!("{}: the first line is empty", path.display())));
+            return Err(CliError::user(format!("{}: the first line is empty", path.display()))
+                .hint("the passphrase is the file's first line"));
         }
         Ok(Zeroizing::new(line.to_owned()))
     }

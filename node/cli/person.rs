@@ -22,7 +22,7 @@ pub(super) struct Init {
     #[arg(long, value_name = "P")]
     dir: PathBuf,
     /// Their name, as a report shows it.
-    #[arg(long)]
+    #[arg(long, value_parser = crate::cli::name)]
     name: String,
     /// What they do.
     #[arg(long)]

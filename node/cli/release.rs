@@ -23,7 +23,9 @@ impl Release {
     pub(super) fn run(self) -> Result<(), CliError> {
         let context = claim::reading_context(&self.node.dir, &self.case)?;
         let (_, keys) = claim::reader(&self.person, &self.passphrase)?;
-        let statement = context.release(&keys).map_err(|error| CliError::user(error.to_string()))?;
+        let statement = context
+            .release(&keys)
+            .map_err(|error| CliError::user(error.to_string()).hint("`radmesh worklist` shows who holds each case"))?;
         let () = Wire::connect(&self.node.dir)?.ask(&Request::Release { statement })?;
         println!("given back");
         Ok(())

@@ -1,6 +1,6 @@
 //! `radmesh report`: signs a report with the radiologist's own key.
 
-use super::{CliError, NodeDir, claim, passphrase::Passphrase};
+use super::{CliError, NodeDir, claim, given, passphrase::Passphrase};
 use crate::{
     chance,
     control::{Request, Wire},
@@ -54,9 +54,10 @@ impl Report {
         let text = read_text(&self.text_file)?;
         let context = claim::reading_context(&self.node.dir, &self.case)?;
         let (name, keys) = claim::reader(&self.person, &self.passphrase)?;
-        let statement = context
-            .report(&keys, (status, &text, &name), &mut chance::os())
-            .map_err(|error| CliError::user(error.to_string()))?;
+        let statement = context.report(&keys, (status, &text, &name), &mut chance::os()).map_err(|error| {
+            CliError::user(error.to_string())
+                .hint("nothing was signed; `radmesh worklist` shows each case's last report")
+        })?;
         let place: String = Wire::connect(&self.node.dir)?.ask(&Request::Report { statement })?;
         println!("{status} report signed and on its way to the clinic ({place})");
         Ok(())
@@ -71,5 +72,5 @@ fn read_text(path: &Path) -> Result<String, CliError> {
             .map_err(|error| CliError::user(format!("standard input: {error}")))?;
         return Ok(text);
     }
-    fs::read_to_string(path).map_err(|error| CliError::user(format!("{}: {error}", path.display())))
+    fs::read_to_string(path).map_err(given(path))
 }

@@ -1,6 +1,6 @@
 //! `radmesh reports`: what has come back to the clinic.
 
-use super::{CliError, NodeDir, at, print, private};
+use super::{CliError, NodeDir, given, print, private};
 use crate::control::{Request, Wire};
 use clap::Args;
 use serde_json::Value;
@@ -30,8 +30,8 @@ impl Reports {
                 &request,
                 |_, _, _| (),
                 |_, _, from| {
-                    let mut file = private::create_new(&to).map_err(at(&to))?;
-                    io::copy(from, &mut file).map(drop).map_err(at(&to))
+                    let mut file = private::create_new(&to).map_err(given(&to))?;
+                    io::copy(from, &mut file).map(drop).map_err(given(&to))
                 },
             )?;
             println!("{}", to.display());

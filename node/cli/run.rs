@@ -107,7 +107,8 @@ fn agree(config: &Config, roster: &Roster, keys: &Keystore) -> Result<(), CliErr
         return Ok(());
     }
     let (theirs, ours) = (member.role, config.role);
-    Err(CliError::configuration(format!("the ministry admitted this node as {theirs}, radmesh.toml says {ours}")))
+    Err(CliError::configuration(format!("the ministry admitted this node as {theirs}, radmesh.toml says {ours}"))
+        .hint("a role is chosen at `radmesh init` and lasts: put it back in radmesh.toml"))
 }
 
 /// A node as the journal left it.
@@ -120,7 +121,9 @@ struct Woken {
 }
 
 fn wake(dir: &Path, config: &Config, keys: &Keystore, roster: &Roster) -> Result<Woken, CliError> {
-    let disk = Disk::open(dir).map_err(|error| CliError::configuration(error.to_string()))?;
+    let disk = Disk::open(dir).map_err(|error| {
+        CliError::configuration(error.to_string()).hint("one node runs in a directory; `radmesh status` asks it")
+    })?;
     let damaged = |error: radmesh_store::OpenError| {
         CliError::internal(error.to_string()).hint("nothing was changed; keep the directory and ask for help")
     };

@@ -1,6 +1,6 @@
 //! `radmesh send`: hands in files and folders as if a modality had sent them.
 
-use super::{CliError, NodeDir, at, print};
+use super::{CliError, NodeDir, given, print};
 use crate::control::{Request, Wire};
 use clap::{Args, ValueEnum};
 use radmesh_protocol::class::Class;
@@ -64,8 +64,9 @@ impl Send {
         let (mut done, mut taken, mut refused, mut known) = (0, 0_usize, 0_usize, 0_usize);
         let mut cases = BTreeSet::new();
         for (path, bytes) in &files {
-            match self.hand_in(path, *bytes) {
-                Ok(answer) => {
+            let answer = self.hand_in(path, *bytes)?;
+            match answer["refused"].as_str() {
+                None => {
                     taken += 1;
                     known += usize::from(answer["novelty"] == "duplicate");
                     cases.extend(answer["case"].as_str().map(str::to_owned));
@@ -73,11 +74,10 @@ impl Send {
                         eprintln!("{}: ends early or is malformed; kept as it is, and flagged", path.display());
                     }
                 }
-                Err(error) if error.kind == super::Kind::User => {
+                Some(reason) => {
                     refused += 1;
-                    eprintln!("refused {}: {}", path.display(), error.message);
+                    eprintln!("refused {}: {reason}", path.display());
                 }
-                Err(error) => return Err(error),
             }
             done += bytes;
             progress.at(done, total);
@@ -88,13 +88,13 @@ impl Send {
             self.follow(&cases)?;
         }
         if taken == 0 {
-            return Err(CliError::user("no file was taken"));
+            return Err(CliError::user("no file was taken").hint("name DICOM files, or folders that hold some"));
         }
         Ok(())
     }
 
     fn hand_in(&self, path: &Path, bytes: u64) -> Result<Value, CliError> {
-        let mut file = File::open(path).map_err(|error| CliError::user(error.to_string()))?;
+        let mut file = File::open(path).map_err(given(path))?;
         let request = Request::SendFile {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes,
@@ -128,15 +128,15 @@ impl Send {
 
 /// Files below `path`, in the order of their names, with their bytes; links are not followed.
 fn collect(path: &Path, into: &mut Vec<(PathBuf, u64)>) -> Result<(), CliError> {
-    let facts = fs::symlink_metadata(path).map_err(at(path))?;
+    let facts = fs::symlink_metadata(path).map_err(given(path))?;
     if facts.is_dir() {
         let entries: Result<Vec<PathBuf>, _> =
-            fs::read_dir(path).map_err(at(path))?.map(|e| e.map(|e| e.path())).collect();
-        let mut entries = entries.map_err(at(path))?;
+            fs::read_dir(path).map_err(given(path))?.map(|e| e.map(|e| e.path())).collect();
+        let mut entries = entries.map_err(given(path))?;
         entries.sort();
         return entries.iter().try_for_each(|entry| collect(entry, into));
     }
-    let bytes = fs::metadata(path).map_err(at(path))?.len();
+    let bytes = fs::metadata(path).map_err(given(path))?.len();
     into.push((path.to_owned(), bytes));
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, Transport,
-    core::{ConnectedPoint, upgrade::Version},
+    core::{ConnectedPoint, transport::TransportError, upgrade::Version},
     gossipsub::{self, MessageAcceptance, MessageId, TopicHash},
     noise,
     swarm::{
@@ -155,7 +155,15 @@ impl Task {
         let mut bound = Vec::new();
         for address in std::mem::take(&mut self.listen) {
             let listened = self.swarm.listen_on(address.clone());
-            listened.map_err(|error| StartError::Listen { address, reason: error.to_string() })?;
+            listened.map_err(|error| {
+                let reason = match error {
+                    TransportError::Other(error) => error.to_string(),
+                    TransportError::MultiaddrNotSupported(_) => {
+                        "only /ip4|ip6/ADDRESS/tcp/PORT is supported".to_owned()
+                    }
+                };
+                StartError::Listen { address, reason }
+            })?;
             loop {
                 let event = self.swarm.select_next_some().await;
                 if let SwarmEvent::NewListenAddr { address, .. } = event {

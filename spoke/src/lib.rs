@@ -154,13 +154,13 @@ pub enum SendError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindError {
     /// None.
-    #[error("no case {text} at this spoke: `radmesh studies` lists them")]
+    #[error("no case begins with {text:?}")]
     None {
         /// As given.
         text: String,
     },
     /// More than one.
-    #[error("{found} cases begin with {text}: give more of the id")]
+    #[error("{found} cases begin with {text:?}: give more of the id")]
     Several {
         /// As given.
         text: String,

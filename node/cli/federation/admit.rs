@@ -2,7 +2,7 @@
 
 use super::{FederationKeys, read_roster, write_roster};
 use crate::{
-    cli::{CliError, at, passphrase::Passphrase},
+    cli::{CliError, given, passphrase::Passphrase},
     clock::Clock,
 };
 use clap::Args;
@@ -48,7 +48,7 @@ pub(in crate::cli) struct Admit {
 
 impl Admit {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
-        let bytes = fs::read(&self.request).map_err(at(&self.request))?;
+        let bytes = fs::read(&self.request).map_err(given(&self.request))?;
         let mut roster = read_roster(&self.dir)?;
         let (body, who) = match NodeRequest::parse(&bytes) {
             Ok(request) => {
@@ -69,7 +69,10 @@ impl Admit {
         let (seq, prev) = roster.next();
         let wall = Clock::start().now().wall;
         let statement = Statement::sign(&keys.ministry, &roster.federation(), seq, prev, wall, &body);
-        roster.apply(statement.bytes()).map_err(|error| CliError::user(error.to_string()))?;
+        roster.apply(statement.bytes()).map_err(|error| {
+            CliError::user(format!("the roster does not take this: {error}"))
+                .hint("hubs and relays are admitted first; a spoke then names its hub with --home-hub NODE")
+        })?;
         let path = write_roster(&self.dir, &roster)?;
         println!("admitted {who} in {}; bring {} to the nodes", self.region, path.display());
         Ok(())
@@ -96,7 +99,8 @@ impl Admit {
         if for_nodes {
             return Err(CliError::user(
                 "--home-hub, --standby-hub, --via and --key-maker are for nodes, and this is a person",
-            ));
+            )
+            .hint("a person needs --region alone"));
         }
         let PersonRequest { person, reading, name, role, .. } = request;
         Ok(AdmitPerson { person, reading, name, roles: vec![role], region: self.region.clone() })
@@ -112,7 +116,9 @@ fn named(roster: &Roster, name: &str) -> Result<NodeId, CliError> {
     match fits.as_slice() {
         [one] => Ok(one.node),
         [] => {
-            let known = roster.members().map(|member| member.name.clone()).collect::<Vec<_>>().join(", ");
+            let known = roster.members().map(|member| member.name.clone()).collect::<Vec<_>>();
+            let known =
+                if known.is_empty() { "none yet; hubs and relays are admitted first".into() } else { known.join(", ") };
             Err(CliError::user(format!("no member is called {name:?}")).hint(format!("members: {known}")))
         }
         several => Err(CliError::user(format!("{} members are called {name:?}", several.len()))

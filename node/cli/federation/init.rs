@@ -24,7 +24,7 @@ pub(in crate::cli) struct Init {
     #[arg(long, value_name = "FED")]
     dir: PathBuf,
     /// Its name, e.g. "Ministry of Health".
-    #[arg(long)]
+    #[arg(long, value_parser = crate::cli::name)]
     name: String,
     /// How long a claim lasts unless it is renewed.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]

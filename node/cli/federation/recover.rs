@@ -2,7 +2,7 @@
 
 use super::{FederationKeys, read_roster};
 use crate::{
-    cli::{CliError, at, passphrase::Passphrase, print, private},
+    cli::{CliError, given, passphrase::Passphrase, print, private},
     control::{Request, Wire},
     keystore::Keystore,
 };
@@ -81,14 +81,14 @@ fn open(path: &Path, roster: &Roster, keys: &FederationKeys) -> Result<(Manifest
     }
     let vouched = Vouched::by(roster, &manifest, Witness::Ministry).map_err(|error| wrong(path, &error))?;
     let key = vouched.unwrap_key(&keys.recovery).map_err(|error| wrong(path, &error))?;
-    let mut file = File::open(path).map_err(at(path))?;
+    let mut file = File::open(path).map_err(given(path))?;
     let packed = vouched.open(&key, &mut |chunk| read_chunk(&mut file, chunk)).map_err(|error| wrong(path, &error))?;
     Ok((manifest, packed))
 }
 
 /// The parcel's signed manifest, from the node whose directory it lies in.
 fn signed_manifest(path: &Path) -> Result<Vec<u8>, CliError> {
-    let parcel = path.canonicalize().map_err(at(path))?;
+    let parcel = path.canonicalize().map_err(given(path))?;
     let id = parcel.file_stem().and_then(|stem| stem.to_str()?.parse::<ManifestId>().ok());
     let node = parcel.parent().and_then(Path::parent);
     let (Some(id), Some(node)) = (id, node) else {
