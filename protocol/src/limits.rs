@@ -32,6 +32,10 @@ pub const GOSSIP_EVENT_BYTES_MAX: usize = 8 * 1024;
 pub const BODY_PAD_BYTES: usize = 64;
 /// Events of a chain read ahead of a gap at most, for each author and scope.
 pub const EVENTS_AHEAD_MAX: usize = 256;
+/// Bytes of events read ahead of gaps at most, for each author and scope, over all its incarnations.
+pub const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of events read ahead of gaps at most, in all.
+pub const AHEAD_BYTES_TOTAL_MAX: usize = 16 * AHEAD_BYTES_MAX;
 /// Incarnations of one author in one scope at most: restores of that node, with room to spare.
 pub const INCARNATIONS_MAX: usize = 256;
 /// Events beside the main branch of a forked chain at most; more come only from a stolen key.

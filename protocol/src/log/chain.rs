@@ -184,27 +184,37 @@ impl Chain {
         self.ahead.len()
     }
 
+    /// Their bytes.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.ahead.values().map(|event| event.bytes().len()).sum()
+    }
+
     /// Takes the main branch's events from `seq` on out again: nobody else had them.
     pub(super) fn withdraw_from(&mut self, seq: u64) -> Vec<Event> {
         let start = usize::try_from(seq.saturating_sub(1)).unwrap_or(usize::MAX).min(self.main.len());
         self.main.split_off(start)
     }
 
-    /// Takes out the branch all of whose events, from the first place where two differ, are `told` of; the other
-    /// branch stays, as the main one.
-    pub(super) fn drop_branch(&mut self, told: impl Fn(&Event) -> bool) -> Vec<Event> {
+    /// Takes out the branch all of whose events, from the first place where two differ, are told of elsewhere; the
+    /// other branch stays, as the main one. What an old copy wrote is in the journal before what it had lost, so the
+    /// main branch is asked first.
+    pub(super) fn drop_branch(
+        &mut self,
+        main_told: impl Fn(&Event) -> bool,
+        side_told: impl Fn(&Event) -> bool,
+    ) -> Vec<Event> {
         let Some(first) = self.side.keys().next().map(|(seq, _)| *seq) else { return Vec::new() };
         let start = usize::try_from(first - 1).expect("a side event stands beside or after a main one");
-        if self.side.values().all(&told) {
-            return std::mem::take(&mut self.side).into_values().collect();
-        }
-        if self.main[start..].iter().all(&told) {
+        if self.main.len() > start && self.main[start..].iter().all(main_told) {
             let gone = self.main.split_off(start);
             let side = std::mem::take(&mut self.side);
             for event in side.into_values() {
                 self.insert(event);
             }
             return gone;
+        }
+        if self.side.values().all(side_told) {
+            return std::mem::take(&mut self.side).into_values().collect();
         }
         Vec::new()
     }
@@ -213,7 +223,8 @@ impl Chain {
         self.get(seq, hash).is_some()
     }
 
-    fn links(&self, event: &Event) -> bool {
+    /// Whether the event before it is here.
+    pub(super) fn links(&self, event: &Event) -> bool {
         event.seq() == 1 || self.holds(event.seq() - 1, &event.prev())
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     envelope::sign::SigningKey,
     id::{EventHash, FederationId, Incarnation, NodeId},
-    limits::INCARNATIONS_MAX,
+    limits::{AHEAD_BYTES_MAX, AHEAD_BYTES_TOTAL_MAX, INCARNATIONS_MAX},
     time::{Hlc, Wall},
 };
 use serde::{Deserialize, Serialize};
@@ -45,11 +45,11 @@ pub enum Inserted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too many wait behind a gap, or fork.
-    #[error("{author} has {limit} events behind a gap or in forks of one chain, which is the limit")]
+    #[error("{author} has as many events, or bytes of them, behind gaps or in forks as are kept: {limit}")]
     Full {
         /// Who wrote them.
         author: NodeId,
-        /// The limit.
+        /// The limit, in events or bytes.
         limit: usize,
     },
     /// Too many lives.
@@ -83,6 +83,8 @@ pub struct Logs {
     by_key: BTreeMap<ChainKey, At>,
     by_tag: BTreeMap<(Scope, ChainTag), At>,
     by_hash: BTreeMap<EventHash, (At, u64)>,
+    /// Bytes of events that wait behind gaps, over all chains.
+    waiting_bytes: usize,
     counters: Counters,
     hlc: Hlc,
 }
@@ -99,6 +101,7 @@ impl Logs {
             by_key: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             by_hash: BTreeMap::new(),
+            waiting_bytes: 0,
             counters: Counters { new: [0; 5], known: [0; 5], unknown_kinds: 0 },
             hlc: Hlc(0),
         }
@@ -114,7 +117,13 @@ impl Logs {
         if key.author == self.own.node() {
             self.meet_own(at, &event, way);
         }
-        let placed = self.chains[at].1.insert(event);
+        let waited = self.chains[at].1.waiting_bytes();
+        let placed = if self.has_room(at, &event) {
+            self.chains[at].1.insert(event)
+        } else {
+            Placed::Full { limit: AHEAD_BYTES_MAX }
+        };
+        self.waiting_bytes = self.waiting_bytes - waited + self.chains[at].1.waiting_bytes();
         match &placed {
             Placed::Linked(events) | Placed::Forked(events) => {
                 for event in events {
@@ -259,16 +268,27 @@ impl Logs {
         self.by_hash.remove(&event.hash());
     }
 
+    /// Whether an event links, or may wait behind a gap: one author's stolen key must not fill this node's memory.
+    fn has_room(&self, at: At, event: &Event) -> bool {
+        let (key, chain) = &self.chains[at];
+        let of_author = || self.lives_of(key).map(|at| self.chains[at].1.waiting_bytes()).sum::<usize>();
+        let bytes = event.bytes().len();
+        chain.links(event)
+            || (of_author() + bytes <= AHEAD_BYTES_MAX && self.waiting_bytes + bytes <= AHEAD_BYTES_TOTAL_MAX)
+    }
+
+    /// The chains of one author in one scope, a life each.
+    fn lives_of(&self, key: &ChainKey) -> impl Iterator<Item = At> {
+        let from = ChainKey { incarnation: Incarnation([0; 8]), ..*key };
+        self.by_key.range(from..=ChainKey { incarnation: Incarnation([0xff; 8]), ..*key }).map(|(_, at)| *at)
+    }
+
     /// Place of a chain, made if there is room for one more life of its author.
     fn chain_at(&mut self, key: ChainKey) -> Option<At> {
         if let Some(at) = self.by_key.get(&key) {
             return Some(*at);
         }
-        let lives = ChainKey { incarnation: Incarnation([0; 8]), ..key }..=ChainKey {
-            incarnation: Incarnation([0xff; 8]),
-            ..key
-        };
-        if self.by_key.range(lives).count() >= INCARNATIONS_MAX {
+        if self.lives_of(&key).count() >= INCARNATIONS_MAX {
             return None;
         }
         let at = self.chains.len();
@@ -348,6 +368,27 @@ mod tests {
         let mut logs = scene.logs(Who::Home);
         let refused = logs.append_raw(&Who::Home.key(), Scope::Federation, (999, 1), &[0; BODY_BYTES_MAX + 1], Wall(0));
         assert_eq!(refused, Err(AppendError::TooLong { bytes: BODY_BYTES_MAX + 1 }));
+    }
+
+    #[test]
+    fn what_waits_behind_gaps_is_bounded_over_all_lives_of_its_author() {
+        let scene = Scene::new();
+        let mut home = scene.logs(Who::Home);
+        let mut kept = 0;
+        for life in 0..200u64 {
+            let header = Header {
+                author: Who::Spoke.node(),
+                incarnation: Incarnation(life.to_be_bytes()),
+                scope: Scope::Federation,
+                seq: 2,
+                prev: EventHash([1; 32]),
+                hlc: Hlc(0),
+            };
+            let event = Event::sign_raw(&Who::Spoke.key(), &scene.federation, &header, (999, 1), &[0; 60_000]);
+            let bytes = event.bytes().len();
+            kept += if home.insert(event, Way::Synced, Wall(0)) == Inserted::Ahead { bytes } else { 0 };
+        }
+        assert!((900_000..=1024 * 1024).contains(&kept), "{kept} bytes are held that nothing links to");
     }
 
     #[test]

@@ -2,17 +2,20 @@
 //!
 //! A clinic's disk dies; somebody puts back the image of last week. The node would go on at a seq it has used
 //! before and contradict itself. So it sends nothing of its own before the peer has shown what it holds of this
-//! node's log. If that is more, or other, the node goes on in a new incarnation: it takes back what it lost, and
-//! what nobody had it signs anew. Source: `protocol/SPEC.md`, Events.
+//! node's log. If events of its own come that it does not hold, the node goes on in a new incarnation: it takes back
+//! what it lost, and what nobody had it signs anew. Source: `protocol/SPEC.md`, Events.
 
 use super::{
-    Event, Way,
+    Event, Scope, Way,
+    body::Body,
     chain::ChainKey,
     held::{AppendError, At, Logs},
+    sync::Entry,
 };
 use crate::{
     envelope::sign::SigningKey,
     id::{Incarnation, NodeId},
+    node::LinkId,
     time::Wall,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,15 +26,18 @@ pub(super) struct Own {
     node: NodeId,
     incarnation: Incarnation,
     reserve: Option<Incarnation>,
-    /// Chains of ours of which a peer holds more or other, up to which seq. Offered to nobody meanwhile.
-    suspect: BTreeMap<At, u64>,
+    /// Chains of ours of which a peer says to hold more or other, the link that said so, and what it said.
+    /// Offered to nobody meanwhile.
+    suspect: BTreeMap<(At, LinkId), Entry>,
     /// Ours, at places where a peer has another: to be signed anew.
     withdrawn: Vec<Event>,
+    /// Events taken out since the folds were last made anew.
+    gone: usize,
 }
 
 impl Own {
     pub(super) const fn new(node: NodeId, incarnation: Incarnation, reserve: Incarnation) -> Self {
-        Self { node, incarnation, reserve: Some(reserve), suspect: BTreeMap::new(), withdrawn: Vec::new() }
+        Self { node, incarnation, reserve: Some(reserve), suspect: BTreeMap::new(), withdrawn: Vec::new(), gone: 0 }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -50,24 +56,32 @@ impl Own {
 }
 
 impl Logs {
-    /// Whether this start has found that the disk is an old copy, and writes in a new incarnation.
-    #[must_use]
-    pub const fn restored(&self) -> Option<Incarnation> {
-        if self.own.reserve.is_none() { Some(self.own.incarnation) } else { None }
+    /// A peer says on `link` that it holds more, or other, of one of our own chains. That alone opens no new
+    /// incarnation: anybody can say it, and only this node can have signed the event that proves it.
+    pub(super) fn suspect_own(&mut self, at: At, link: LinkId, said: Entry) {
+        self.own.suspect.insert((at, link), said);
     }
 
-    /// A peer holds more, or other, of one of our own chains, up to `last`.
-    pub(super) fn suspect_own(&mut self, at: At, last: u64) {
-        if self.chains[at].0.incarnation == self.own.incarnation {
-            self.own.open_new_incarnation();
-        }
-        let until = self.own.suspect.entry(at).or_default();
-        *until = last.max(*until);
+    /// What was said on a link about our own chains counts no more.
+    pub(super) fn end_suspicion(&mut self, link: LinkId) {
+        self.own.suspect.retain(|(_, by), _| *by != link);
     }
 
     /// Whether a chain is held back until what a peer has of it is here.
     pub(super) fn is_suspect(&self, at: At) -> bool {
-        self.own.suspect.contains_key(&at)
+        self.own.suspect.range((at, LinkId(0))..=(at, LinkId(u64::MAX))).next().is_some()
+    }
+
+    /// Whether a chain of our own in this scope is held back.
+    #[must_use]
+    pub fn doubts_own(&self, scope: Scope) -> bool {
+        self.own.suspect.keys().any(|(at, _)| self.chains[*at].0.scope == scope)
+    }
+
+    /// How many events were taken out since this was last asked: if any, the folds are to be made anew.
+    #[must_use]
+    pub fn take_gone(&mut self) -> usize {
+        std::mem::take(&mut self.own.gone)
     }
 
     /// An event of our own comes in; before it is placed, ours give way where nobody else had them.
@@ -85,28 +99,27 @@ impl Logs {
                 let parent_here = seq == 1 || chain.get(seq - 1, &event.prev()).is_some();
                 if self.is_suspect(at) && parent_here && seq <= chain.main_len() {
                     let ours = self.chains[at].1.withdraw_from(seq);
-                    ours.iter().for_each(|event| self.forget(event));
+                    self.take_out(&ours);
                     self.own.withdrawn.extend(ours);
                 }
             }
         }
     }
 
-    /// Signs anew, in the new incarnation, what nobody had; call after each batch of a peer's events. Persist, fold
+    /// Signs anew, in the new incarnation, what nobody had, but for what it decided as home hub: that is decided anew,
+    /// knowing what was granted before. Call after each batch of a peer's events. Persist, fold
     /// and send the events given back like any others.
     ///
     /// # Errors
     /// Never in practice: these bodies fitted before. [`AppendError`] says which limit was broken.
     pub fn sign_anew(&mut self, key: &SigningKey, wall: Wall) -> Result<Vec<Event>, AppendError> {
-        let done = |(at, until): (&At, &u64)| (self.chains[*at].1.last() >= *until).then_some(*at);
-        let done: Vec<At> = self.own.suspect.iter().filter_map(done).collect();
-        done.iter().for_each(|at| {
-            self.own.suspect.remove(at);
-        });
+        let chains = &self.chains;
+        self.own.suspect.retain(|(at, _), said| !chains[*at].1.reaches(said));
         if !self.own.suspect.is_empty() {
             return Ok(Vec::new());
         }
         let mut withdrawn = std::mem::take(&mut self.own.withdrawn);
+        withdrawn.retain(|event| !is_decision(event));
         withdrawn.sort_by_key(|event| (event.scope(), event.seq()));
         let anew = |event: Event| self.append_raw(key, event.scope(), event.kind(), event.body_bytes(), wall);
         withdrawn.into_iter().map(anew).collect()
@@ -129,9 +142,14 @@ impl Logs {
             let key = self.chains[at].0;
             let anew: BTreeSet<(u16, Vec<u8>)> = self.said_in_other_lives(&key);
             let said = |event: &Event| anew.contains(&(event.kind().0, event.body_bytes().to_vec()));
-            let gone = self.chains[at].1.drop_branch(said);
-            gone.iter().for_each(|event| self.forget(event));
+            let gone = self.chains[at].1.drop_branch(|event| said(event) || is_decision(event), said);
+            self.take_out(&gone);
         }
+    }
+
+    fn take_out(&mut self, events: &[Event]) {
+        events.iter().for_each(|event| self.forget(event));
+        self.own.gone += events.len();
     }
 
     fn said_in_other_lives(&self, key: &ChainKey) -> BTreeSet<(u16, Vec<u8>)> {
@@ -140,4 +158,9 @@ impl Logs {
             .filter(|(other, _)| other.author == key.author && other.incarnation != key.incarnation);
         others.flat_map(|(_, chain)| chain.events()).map(|e| (e.kind().0, e.body_bytes().to_vec())).collect()
     }
+}
+
+/// Whether an event is a home hub's decision on a claim: said from an old copy, it may contradict what was granted.
+fn is_decision(event: &Event) -> bool {
+    matches!(event.body(), Ok(Some(Body::Grant(_) | Body::ClaimLapsed(_) | Body::ClaimRefused(_))))
 }

@@ -9,7 +9,7 @@ use super::{
     chain::{Chain, ChainKey, ChainTag},
     held::{Logs, ScopeDigest},
 };
-use crate::id::EventHash;
+use crate::{id::EventHash, node::LinkId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,9 +48,18 @@ pub struct Ask {
 
 /// What one peer is known to hold, since its link came up. Make a new one for each link: what a dropped link
 /// carried may not have arrived.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Peer {
+    link: LinkId,
     scopes: BTreeMap<Scope, View>,
+    word: Word,
+}
+
+/// What a peer's word about our own log is worth: it may be a lie until an event comes that we signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Believed,
+    Spent,
 }
 
 /// What a peer is known to hold of a scope whose vector, or equal digest, was seen.
@@ -79,11 +88,35 @@ impl Logs {
     }
 }
 
+impl Chain {
+    /// Whether everything that a peer has said to hold of this chain is here.
+    pub(super) fn reaches(&self, said: &Entry) -> bool {
+        said.last <= self.last() && short(&self.digest(said.last)) == said.tip
+    }
+}
+
 impl Peer {
-    /// Nothing is known, so nothing will be sent.
+    /// Nothing is known of the peer at the other end of a link, so nothing will be sent.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new(link: LinkId) -> Self {
+        Self { link, scopes: BTreeMap::new(), word: Word::Believed }
+    }
+
+    /// The link has ended: what was said on it of our own log counts no more.
+    pub fn gone(&self, logs: &mut Logs) {
+        logs.end_suspicion(self.link);
+    }
+
+    /// The peer said that it holds more, or other, of our own log, and has not shown it in time: it is not believed
+    /// again before it does.
+    pub fn not_shown(&mut self, logs: &mut Logs) {
+        self.word = Word::Spent;
+        logs.end_suspicion(self.link);
+    }
+
+    /// The peer has shown an event of ours that was not here.
+    pub const fn shown(&mut self) {
+        self.word = Word::Believed;
     }
 
     /// Whether this scope's events may be sent to the peer.
@@ -109,8 +142,8 @@ impl Peer {
 
     /// The peer's vector of a scope came; [`Peer::next_batch`] sends from now on. Give back what is returned.
     ///
-    /// If it holds more or other of this node's own log than this node does, the node goes on in a new
-    /// incarnation: see [`Logs::sign_anew`].
+    /// If it says to hold more or other of this node's own log than this node does, that log is sent to nobody until
+    /// the peer has shown it ([`Logs::sign_anew`]), the link has ended, or it has had its time.
     pub fn vector(&mut self, logs: &mut Logs, theirs: &Vector) -> Vec<Ask> {
         let scope = theirs.scope;
         if self.digest(logs, scope, theirs.digest) == Compared::Equal {
@@ -127,7 +160,7 @@ impl Peer {
             };
             let (key, chain) = &logs.chains[at];
             let more = entry.last > chain.last();
-            let same = !more && short(&chain.digest(entry.last)) == entry.tip;
+            let same = chain.reaches(entry);
             alike &= same && entry.last == chain.last();
             if same || more {
                 let has = view.has.entry(entry.chain).or_default();
@@ -142,8 +175,8 @@ impl Peer {
                     asks.push(Ask { scope, chain: entry.chain, from: 1 });
                 }
             }
-            if key.author == logs.own.node() && !same {
-                logs.suspect_own(at, entry.last);
+            if key.author == logs.own.node() && !same && self.word == Word::Believed {
+                logs.suspect_own(at, self.link, *entry);
             }
         }
         let held = logs.scope_chains(scope).filter(|(_, chain)| chain.last() > 0);
@@ -320,7 +353,7 @@ mod tests {
 
     impl Link {
         fn up(logs: &mut [Logs; 2]) -> Self {
-            let mut link = Self { peers: [Peer::new(), Peer::new()], sent: 0, vectors: 0 };
+            let mut link = Self { peers: [Peer::new(LinkId(0)), Peer::new(LinkId(0))], sent: 0, vectors: 0 };
             let digests = [logs[0].digest(site()), logs[1].digest(site())];
             for here in 0..2 {
                 if link.peers[here].digest(&logs[here], site(), digests[1 - here]) == Compared::Differ {
@@ -387,7 +420,7 @@ mod tests {
         let mut scene = Scene::new();
         let mut logs = scene.logs(Who::Home);
         logs.insert(scene.write(Who::Spoke, &shown(0)), Way::Pushed, Wall(0));
-        let mut peer = Peer::new();
+        let mut peer = Peer::new(LinkId(0));
         assert_eq!((peer.heard_of(site()), peer.lacks(&logs, site())), (Heard::No, Lacks::Unknown));
         assert!(peer.next_batch(&logs, site(), BATCH).is_empty());
         let empty = scene.logs(Who::Relay).vector(site());
@@ -404,7 +437,7 @@ mod tests {
             logs.insert(scene.write(Who::Spoke, &shown(n)), Way::Pushed, Wall(0));
         }
         let empty = scene.logs(Who::Relay).vector(site());
-        let mut peer = Peer::new();
+        let mut peer = Peer::new(LinkId(0));
         peer.vector(&mut logs, &empty);
         assert_eq!(peer.next_batch(&logs, site(), BATCH).len(), 3);
         peer.vector(&mut logs, &empty);
@@ -420,7 +453,7 @@ mod tests {
         other.append(&key, site(), &shown(2), Wall(1)).unwrap();
         let mut logs = scene.logs(Who::Home);
         one.events(site()).for_each(|e| drop(logs.insert(e.clone(), Way::Pushed, Wall(0))));
-        let mut peer = Peer::new();
+        let mut peer = Peer::new(LinkId(0));
         for sent in [1, 0] {
             peer.vector(&mut logs, &other.vector(site()));
             assert_eq!(peer.next_batch(&logs, site(), BATCH).len(), sent);
@@ -488,7 +521,7 @@ mod tests {
         let events: Vec<Event> = (0..6).map(|n| scene.write(Who::Spoke, &shown(n))).collect();
         let mut logs = scene.logs(Who::Home);
         logs.insert(events[0].clone(), Way::Pushed, Wall(0));
-        let mut peer = Peer::new();
+        let mut peer = Peer::new(LinkId(0));
         peer.vector(&mut logs, &scene.logs(Who::Relay).vector(site()));
         let asks: Vec<_> = events[3..]
             .iter()
@@ -509,7 +542,7 @@ mod tests {
         lie.digest = ScopeDigest([0; 16]);
         let honest = lie.entries[0];
         lie.entries = vec![Entry { last: u64::MAX, ..honest }, honest, Entry { chain: ChainTag([0; 8]), ..honest }];
-        let mut peer = Peer::new();
+        let mut peer = Peer::new(LinkId(0));
         let asks = peer.vector(&mut logs, &lie);
         asks.iter().for_each(|ask| peer.asked(&logs, ask));
         peer.asked(&logs, &Ask { scope: site(), chain: honest.chain, from: 0 });
@@ -536,11 +569,10 @@ mod tests {
         for n in 100..103 {
             restored.append(&key, site(), &shown(n), Wall(n)).unwrap();
         }
-        assert_eq!(restored.restored(), None);
         let mut logs = [restored, hub];
         converge(&mut logs, [Who::Spoke, Who::Home]);
         converge(&mut logs, [Who::Spoke, Who::Home]);
-        assert!(logs[0].restored().is_some());
+        assert_ne!(logs[0].incarnation(), image[0].incarnation());
         assert_eq!(logs[0].digest(site()), logs[1].digest(site()));
         assert!(logs[1].forked_authors().is_empty(), "nobody sees a contradiction");
         let said: BTreeSet<Vec<u8>> = logs[1].events(site()).map(|e| e.body_bytes().to_vec()).collect();

@@ -34,6 +34,8 @@ pub(super) struct Contact {
     pub(super) sender: Sender,
     pub(super) offers: Offers,
     pub(super) known: Peer,
+    /// Until when our own log waits for what the peer says it has of it.
+    pub(super) show_by: Option<Mono>,
     /// Scopes both ends hold.
     pub(super) shared: BTreeSet<Scope>,
     /// Scopes of which the peer lacks events, and how those count.
@@ -44,6 +46,8 @@ pub(super) struct Contact {
     pub(super) tell_at: BTreeMap<Scope, Mono>,
     /// Digests the peer has told us that are compared later, as another peer was just asked for the same.
     pub(super) compare_at: BTreeMap<Scope, (Mono, ScopeDigest)>,
+    /// Scopes in which our own log is held back.
+    pub(super) held_back: BTreeSet<Scope>,
     /// Bytes of events that came.
     pub(super) event_bytes: u64,
     /// Roster version the peer has, or will have by what was sent.
@@ -90,12 +94,14 @@ impl Contact {
             ctl: Pace::default(),
             sender: Sender::default(),
             offers: Offers::default(),
-            known: Peer::new(),
+            known: Peer::new(link),
+            show_by: None,
             shared: BTreeSet::new(),
             owed: BTreeMap::new(),
             vector_sent: BTreeMap::new(),
             tell_at: BTreeMap::new(),
             compare_at: BTreeMap::new(),
+            held_back: BTreeSet::new(),
             event_bytes: 0,
             roster: RosterVersion::default(),
             digest_at: now.after(DIGEST_EVERY),
@@ -147,6 +153,6 @@ impl Contact {
     pub(super) fn next_due(&self) -> Option<Mono> {
         let told = self.tell_at.values().copied().chain(self.compare_at.values().map(|(at, _)| *at));
         let open = self.is_open().then_some(self.digest_at);
-        self.dead_at().into_iter().chain(told).chain(open).min()
+        self.dead_at().into_iter().chain(told).chain(open).chain(self.show_by).min()
     }
 }

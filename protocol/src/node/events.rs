@@ -6,6 +6,7 @@
 
 use super::{LinkId, Node, Notice, Origin, Output, Switch, contact::Contact};
 use crate::{
+    claim::Desk,
     id::{CaseId, NodeId},
     limits::{CREDIT_BYTES_MAX, CTL_MESSAGE_BYTES_MAX, GOSSIP_EVENT_BYTES_MAX},
     log::{
@@ -19,6 +20,7 @@ use crate::{
     roster::Role,
     time::{Millis, Now},
     transfer::message::{Message, Turn},
+    worklist::Worklist,
 };
 use std::collections::BTreeSet;
 
@@ -26,6 +28,8 @@ use std::collections::BTreeSet;
 const GOSSIP_WAIT: Millis = Millis::from_secs(2);
 /// A peer that was asked for what we lack has this long before another is asked for the same.
 const ASK_WAIT: Millis = Millis::from_secs(2);
+/// A peer that says to hold more of our own log than we do has this long for each next event of it.
+const SHOW_WAIT: Millis = Millis::from_secs(30);
 /// Bytes of events in one message at most.
 const BATCH_BYTES_MAX: usize = CTL_MESSAGE_BYTES_MAX / 4;
 
@@ -69,11 +73,57 @@ impl Node {
             let seen = contact.event_bytes;
             self.tell(link, &Message::Seen(seen));
         }
-        // Empty unless this disk was an old copy: what nobody had is signed anew.
+        self.go_on(now);
+    }
+
+    /// What was held back of our own log goes on as soon as nothing speaks against it any more. Unless this disk was
+    /// an old copy that is all; else what nobody had is signed anew.
+    pub(super) fn go_on(&mut self, now: Now) {
         match self.logs.sign_anew(&self.key, self.config.floor.max(now.wall)) {
             Ok(anew) => anew.iter().for_each(|event| self.took_in(event, Origin::Own)),
             Err(_) => self.counters.events_not_written += 1,
         }
+        let waiting = |contact: &&mut Contact| !contact.held_back.is_empty();
+        let links: Vec<LinkId> = self.contacts.values_mut().filter(waiting).map(|contact| contact.link).collect();
+        for link in links {
+            self.confirm(link);
+            self.pay(link, now);
+        }
+    }
+
+    /// A peer has shown what it holds: scopes in which nothing speaks against our own log are confirmed by it, and
+    /// what waited there for a decision is decided.
+    fn confirm(&mut self, link: LinkId) {
+        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let held_back = std::mem::take(&mut contact.held_back);
+        contact.owed.extend(held_back.into_iter().map(|scope| (scope, Way::Synced)));
+        for scope in contact.shared.iter().filter(|scope| contact.known.heard_of(**scope) == Heard::Yes) {
+            if self.logs.doubts_own(*scope) {
+                contact.held_back.insert(*scope);
+            } else if self.confirmed.insert(*scope) {
+                let cases = self.worklist.items().filter(|item| Some(item.site) == scope.site());
+                self.changed.extend(cases.map(|item| item.case));
+            }
+        }
+    }
+
+    /// Whether this node may give cases of a scope away: its log may be an old copy's until a peer has confirmed it.
+    /// Where nobody else who stands holds the scope there is no such peer.
+    fn may_decide(&self, scope: Scope) -> bool {
+        let holds = |node: &NodeId| scope::holds(&self.roster, node, scope) == Holding::Yes;
+        self.confirmed.contains(&scope) || !self.roster.members().any(|m| m.node != self.id && holds(&m.node))
+    }
+
+    /// Events were taken out of the logs: what was folded from them goes too.
+    pub(super) fn fold_anew(&mut self) {
+        self.worklist = Worklist::new(self.config.federation);
+        self.desk = Desk::new(self.id);
+        self.grants.clear();
+        self.receipted.clear();
+        self.announced.clear();
+        let scopes = self.logs.scopes();
+        let events: Vec<Event> = scopes.iter().flat_map(|scope| self.logs.events(*scope).cloned()).collect();
+        events.iter().for_each(|event| drop(self.fold(event)));
     }
 
     pub(super) fn hear_seen(&mut self, link: LinkId, bytes: u64, now: Now) {
@@ -104,6 +154,7 @@ impl Node {
             differ.push(*scope);
         }
         self.send_vectors(link, Turn::Ask, &differ);
+        self.confirm(link);
     }
 
     pub(super) fn hear_vectors(&mut self, link: LinkId, turn: Turn, vectors: &[Vector], now: Now) {
@@ -120,6 +171,10 @@ impl Node {
         self.send_vectors(link, Turn::Answer, &answers);
         if !asks.is_empty() {
             self.tell(link, &Message::Asks(asks));
+        }
+        self.confirm(link);
+        if let Some(contact) = self.contacts.get_mut(&link).filter(|contact| !contact.held_back.is_empty()) {
+            contact.show_by.get_or_insert(now.mono.after(SHOW_WAIT));
         }
         self.pay(link, now);
     }
@@ -165,6 +220,15 @@ impl Node {
                 due.push((contact.link, scopes.into_iter().collect()));
             }
         }
+        let mut silent = false;
+        for contact in self.contacts.values_mut().filter(|c| c.show_by.is_some_and(|by| by <= now.mono)) {
+            contact.show_by = None;
+            contact.known.not_shown(&mut self.logs);
+            silent = true;
+        }
+        if silent {
+            self.go_on(now);
+        }
         for (link, scopes) in due {
             self.send_digests(link, &scopes, now);
         }
@@ -192,7 +256,7 @@ impl Node {
             self.grants.insert(seq, (grant, site));
         }
         let small = event.bytes().len() <= GOSSIP_EVENT_BYTES_MAX;
-        if self.config.gossip == Switch::On && small && self.is_gossips_source(origin) {
+        if self.config.gossip == Switch::On && small && self.is_gossips_source(origin, event.scope()) {
             self.gate.after(Output::Publish(event.bytes().to_vec()));
         }
     }
@@ -222,7 +286,10 @@ impl Node {
             told.insert(case);
             let Some(item) = self.worklist.item(&case) else { continue };
             let scope = Scope::Site(item.site);
-            let decided = self.desk.consider(item, &self.roster, now.mono);
+            let decided = match self.may_decide(scope) {
+                true => self.desk.consider(item, &self.roster, now.mono),
+                false => Vec::new(),
+            };
             let witnessed = self.worklist.to_witness(&case, &self.id, &self.roster);
             for body in decided {
                 self.append_or_count(scope, &body, now);
@@ -291,10 +358,14 @@ impl Node {
         self.roster.node(node).map(|member| member.role)
     }
 
-    /// What came from a hub has been gossiped there.
-    fn is_gossips_source(&self, origin: Origin) -> bool {
+    /// What came from a hub has been gossiped there. Our own goes out only once a peer has shown what it holds of our
+    /// log: this disk may be an old copy.
+    fn is_gossips_source(&self, origin: Origin, scope: Scope) -> bool {
         match origin {
-            Origin::Own => true,
+            Origin::Own => {
+                let heard = |c: &Contact| c.is_open() && c.known.heard_of(scope) == Heard::Yes;
+                !self.logs.doubts_own(scope) && self.contacts.values().any(heard)
+            }
             Origin::Gossip => false,
             Origin::Link(link) => {
                 self.contacts.get(&link).is_some_and(|contact| self.role(&contact.peer) != Some(Role::Hub))
@@ -318,6 +389,9 @@ impl Node {
         }
         let floor = self.floor(now);
         let inserted = self.logs.insert(event.clone(), way, floor);
+        if self.logs.take_gone() > 0 {
+            self.fold_anew();
+        }
         if let Origin::Link(link) = origin
             && let Some(contact) = self.contacts.get_mut(&link)
             && let Some(ask) = contact.known.sent_us(&self.logs, &event)
@@ -326,6 +400,12 @@ impl Node {
         }
         match inserted {
             Inserted::New(events) | Inserted::Fork(events) => {
+                if let (Origin::Link(link), true) = (origin, event.author() == self.id)
+                    && let Some(contact) = self.contacts.get_mut(&link)
+                {
+                    contact.known.shown();
+                    contact.show_by = contact.show_by.map(|_| now.mono.after(SHOW_WAIT));
+                }
                 events.iter().for_each(|event| self.took_in(event, origin));
             }
             Inserted::Known | Inserted::Ahead => {}

@@ -49,12 +49,14 @@ impl Node {
 
     pub(super) fn link_down(&mut self, link: LinkId, now: Now) {
         let Some(gone) = self.contacts.remove(&link) else { return };
+        gone.known.gone(&mut self.logs);
         self.receiver.link_down(link);
         self.unopened.retain(|(from, _), _| *from != link);
         let spare = self.contacts.values().rev().find(|c| c.peer == gone.peer && matches!(c.stage, Stage::Spare(_)));
         if let (None, Some(spare)) = (self.in_use(gone.peer), spare.map(|contact| contact.link)) {
             self.open(spare, now);
         }
+        self.go_on(now);
         self.start_fetches(now);
     }
 

@@ -120,6 +120,8 @@ pub struct Node {
     /// Which peer was last asked for what it holds of a scope, and when: two are not asked for the same.
     asked: BTreeMap<Scope, (LinkId, Mono)>,
     changed: BTreeSet<CaseId>,
+    /// Scopes of which a peer has shown in this start that our own log is no old copy.
+    confirmed: BTreeSet<Scope>,
     grants: BTreeMap<Seq, (Grant, NodeId)>,
     waiting: Waiting,
     gate: Gate,
@@ -154,6 +156,7 @@ impl Node {
             fresh: BTreeMap::new(),
             asked: BTreeMap::new(),
             changed: BTreeSet::new(),
+            confirmed: BTreeSet::new(),
             grants: BTreeMap::new(),
             waiting: Waiting::default(),
             gate: Gate::default(),

@@ -53,6 +53,9 @@ impl Node {
     /// The journal has been read: goes on where it ended.
     pub fn start(&mut self, now: Now) {
         self.logs.replayed();
+        if self.logs.take_gone() > 0 {
+            self.fold_anew();
+        }
         self.worklist.roster_changed(&self.roster);
         let cases: Vec<CaseId> = self.worklist.items().map(|item| item.case).collect();
         self.changed.extend(cases);

@@ -112,6 +112,8 @@ fn gossip_alone_brings_an_event_between_hubs() {
         config.push = Switch::Off;
         config.anti_entropy = Switch::Off;
     });
+    world.connect(HUB, 2);
+    world.run(1_000);
     order(&mut world, HUB, 1);
     world.run(1_000);
     assert_eq!((new_by(&world, 2, Way::Gossiped), new_by(&world, 2, Way::Pushed)), (1, 0));

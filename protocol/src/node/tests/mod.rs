@@ -5,5 +5,6 @@ mod custody;
 mod events;
 mod hostile;
 mod links;
+mod restored;
 mod transfer;
 mod world;
