@@ -266,7 +266,7 @@ impl Driver {
             Output::Disk(work) => self.disk.carry_out(work),
             Output::Send { link, lane, bytes } => self.tell(Net::Send { link, lane, bytes }),
             Output::Publish(event) => self.tell(Net::Publish(event)),
-            Output::GossipVerdict { token, accept } => self.tell(Net::Verdict { token, accept }),
+            Output::GossipVerdict { token, judgement } => self.tell(Net::Verdict { token, judgement }),
             Output::Reset { link, reason } => self.tell(Net::Reset { link, reason }),
             Output::WakeAt(at) => self.wake_at = Some(at),
             Output::Answer(id, answer) => self.answer(id, answer),

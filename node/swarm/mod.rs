@@ -21,7 +21,7 @@ mod tests;
 use libp2p::Multiaddr;
 use radmesh_protocol::{
     id::{FederationId, NodeId},
-    node::{Lane, LinkId},
+    node::{Judgement, Lane, LinkId},
 };
 use std::{collections::HashMap, io};
 use tokio::sync::{mpsc, oneshot};
@@ -127,8 +127,8 @@ pub(crate) enum Command {
     Verdict {
         /// As it came in [`Event::Gossip`].
         token: u64,
-        /// Forward it, or drop it.
-        accept: bool,
+        /// Forward it, drop it, or blame who sent it.
+        judgement: Judgement,
     },
     /// Reset a connection at once.
     Reset {

@@ -28,7 +28,7 @@ use libp2p::{
 };
 use radmesh_protocol::{
     id::NodeId,
-    node::{Lane, LinkId},
+    node::{Judgement, Lane, LinkId},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -201,7 +201,7 @@ impl Task {
                     debug!(%error, "not gossiped");
                 }
             }
-            Command::Verdict { token, accept } => self.judge(token, accept),
+            Command::Verdict { token, judgement } => self.judge(token, judgement),
             Command::Reset { link, reason } => self.reset_link(link, reason),
             Command::Join { peer, statements } => self.bring_roster(&peer, statements),
             Command::Standings(standings) => self.set_standings(&standings),
@@ -258,10 +258,14 @@ impl Task {
         }
     }
 
-    fn judge(&mut self, token: u64, accept: bool) {
+    fn judge(&mut self, token: u64, judgement: Judgement) {
         let Some(place) = self.verdicts.iter().position(|(waiting, ..)| *waiting == token) else { return };
         let Some((_, id, from)) = self.verdicts.remove(place) else { return };
-        let acceptance = if accept { MessageAcceptance::Accept } else { MessageAcceptance::Reject };
+        let acceptance = match judgement {
+            Judgement::Accept => MessageAcceptance::Accept,
+            Judgement::Ignore => MessageAcceptance::Ignore,
+            Judgement::Reject => MessageAcceptance::Reject,
+        };
         self.swarm.behaviour_mut().gossip.inner().report_message_validation_result(&id, &from, acceptance);
     }
 

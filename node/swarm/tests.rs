@@ -1,7 +1,10 @@
 //! Networks on loopback: who gets through the gate, what a link carries, and what happens when it ends.
 
 use super::*;
-use radmesh_protocol::limits::{FRAGMENT_BYTES_MAX, JOIN_BYTES_MAX, STATEMENT_BYTES_MAX};
+use radmesh_protocol::{
+    limits::{FRAGMENT_BYTES_MAX, JOIN_BYTES_MAX, STATEMENT_BYTES_MAX},
+    node::Judgement,
+};
 use std::time::Duration;
 
 /// An event that has not come by now never comes: the test fails instead of hanging.
@@ -279,7 +282,8 @@ async fn an_event_gossiped_by_a_hub_reaches_another_only_through_the_one_between
         a.tell(Command::Publish(tries.to_be_bytes().to_vec()));
         tokio::select! {
             event = b.next() => if let Event::Gossip { bytes, token } = event {
-                b.tell(Command::Verdict { token, accept: bytes[7] % 2 == 0 });
+                let judgement = if bytes[7] % 2 == 0 { Judgement::Accept } else { Judgement::Reject };
+                b.tell(Command::Verdict { token, judgement });
             },
             event = c.next() => if let Event::Gossip { bytes, .. } = event { break bytes },
             () = tokio::task::yield_now() => {}

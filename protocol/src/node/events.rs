@@ -4,7 +4,7 @@
 //! into the worklist, and passed on, never to the node it came from. What this hub decides about a claim follows at
 //! once and is on disk before anyone hears of it. Source: `protocol/SPEC.md`, Events and Anti-entropy.
 
-use super::{LinkId, Node, Notice, Origin, Output, Switch, contact::Contact};
+use super::{Judgement, LinkId, Node, Notice, Origin, Output, Switch, contact::Contact};
 use crate::{
     claim::Desk,
     id::{CaseId, NodeId},
@@ -20,9 +20,11 @@ use crate::{
     roster::Role,
     time::{Millis, Now},
     transfer::message::{Message, Turn},
+    wire,
     worklist::Worklist,
 };
-use std::collections::BTreeSet;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gossip has this long before the peer is told in another way.
 const GOSSIP_WAIT: Millis = Millis::from_secs(2);
@@ -46,20 +48,13 @@ enum Passing {
     Not,
 }
 
-/// What gossip may do with what it brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Worth {
-    Forward,
-    Drop,
-}
-
 impl Node {
     pub(super) fn gossip(&mut self, bytes: &[u8], token: u64, now: Now) {
-        let worth = match self.config.gossip {
+        let judgement = match self.config.gossip {
             Switch::On => self.take_event(bytes, Way::Gossiped, Origin::Gossip, now),
-            Switch::Off => Worth::Drop,
+            Switch::Off => Judgement::Ignore,
         };
-        self.gate.now(Output::GossipVerdict { token, accept: worth == Worth::Forward });
+        self.gate.now(Output::GossipVerdict { token, judgement });
     }
 
     pub(super) fn hear_events(&mut self, link: LinkId, way: Way, events: &[Vec<u8>], now: Now) {
@@ -137,7 +132,9 @@ impl Node {
         let Some(contact) = self.contacts.get_mut(&link) else { return };
         contact.compared(now.mono);
         let mut differ = Vec::new();
-        for (scope, theirs) in digests.iter().filter(|(scope, _)| contact.shared.contains(scope)) {
+        // A scope that is named twice is answered once.
+        let digests: BTreeMap<&Scope, &ScopeDigest> = digests.iter().map(|(scope, digest)| (scope, digest)).collect();
+        for (scope, theirs) in digests.into_iter().filter(|(scope, _)| contact.shared.contains(scope)) {
             let heard = contact.known.heard_of(*scope) == Heard::Yes;
             if contact.known.digest(&self.logs, *scope, *theirs) == Compared::Equal {
                 contact.compare_at.remove(scope);
@@ -160,7 +157,8 @@ impl Node {
     pub(super) fn hear_vectors(&mut self, link: LinkId, turn: Turn, vectors: &[Vector], now: Now) {
         let (mut asks, mut answers) = (Vec::new(), Vec::new());
         let Some(contact) = self.contacts.get_mut(&link) else { return };
-        for theirs in vectors.iter().filter(|vector| contact.shared.contains(&vector.scope)) {
+        let vectors: BTreeMap<Scope, &Vector> = vectors.iter().map(|vector| (vector.scope, vector)).collect();
+        for theirs in vectors.into_values().filter(|vector| contact.shared.contains(&vector.scope)) {
             asks.extend(contact.known.vector(&mut self.logs, theirs));
             contact.owed.insert(theirs.scope, Way::Synced);
             let digest = self.logs.digest(theirs.scope);
@@ -169,7 +167,7 @@ impl Node {
             }
         }
         self.send_vectors(link, Turn::Answer, &answers);
-        if !asks.is_empty() {
+        for asks in in_messages(asks) {
             self.tell(link, &Message::Asks(asks));
         }
         self.confirm(link);
@@ -189,9 +187,11 @@ impl Node {
     }
 
     pub(super) fn send_digests(&mut self, link: LinkId, scopes: &[Scope], now: Now) {
-        let digests = scopes.iter().map(|scope| (*scope, self.logs.digest(*scope))).collect();
+        let digests: Vec<_> = scopes.iter().map(|scope| (*scope, self.logs.digest(*scope))).collect();
         self.counters.comparisons += 1;
-        self.tell(link, &Message::Digests(digests));
+        for digests in in_messages(digests) {
+            self.tell(link, &Message::Digests(digests));
+        }
         if let Some(contact) = self.contacts.get_mut(&link) {
             contact.compared(now.mono);
         }
@@ -373,19 +373,22 @@ impl Node {
         }
     }
 
-    fn take_event(&mut self, bytes: &[u8], way: Way, origin: Origin, now: Now) -> Worth {
+    fn take_event(&mut self, bytes: &[u8], way: Way, origin: Origin, now: Now) -> Judgement {
         let Ok(event) = Event::parse(bytes) else {
             self.counters.forged_events += 1;
-            return Worth::Drop;
+            return Judgement::Reject;
         };
-        let held = scope::holds(&self.roster, &self.id, event.scope()) == Holding::Yes;
-        if !held || self.roster.node(&event.author()).is_none() {
+        if self.roster.node(&event.author()).is_none() {
             self.counters.foreign_events += 1;
-            return if way == Way::Gossiped { Worth::Forward } else { Worth::Drop };
+            return Judgement::Ignore;
         }
         if !self.logs.holds(&event.hash()) && event.verify(&self.config.federation).is_err() {
             self.counters.forged_events += 1;
-            return Worth::Drop;
+            return Judgement::Reject;
+        }
+        if scope::holds(&self.roster, &self.id, event.scope()) == Holding::No {
+            self.counters.foreign_events += 1;
+            return Judgement::Accept;
         }
         let floor = self.floor(now);
         let inserted = self.logs.insert(event.clone(), way, floor);
@@ -409,21 +412,27 @@ impl Node {
                 events.iter().for_each(|event| self.took_in(event, origin));
             }
             Inserted::Known | Inserted::Ahead => {}
-            Inserted::Refused(_) => self.counters.events_without_room += 1,
+            Inserted::Refused(_) => {
+                self.counters.events_without_room += 1;
+                return Judgement::Ignore;
+            }
         }
-        Worth::Forward
+        Judgement::Accept
     }
 
     fn send_vectors(&mut self, link: LinkId, turn: Turn, scopes: &[Scope]) {
         if scopes.is_empty() {
             return;
         }
+        // A vector is a line a chain: the chains of one scope fit a message many times over.
         let vectors: Vec<Vector> = scopes.iter().map(|scope| self.logs.vector(*scope)).collect();
         if let Some(contact) = self.contacts.get_mut(&link) {
             contact.vector_sent.extend(vectors.iter().map(|vector| (vector.scope, vector.digest)));
         }
         self.counters.comparisons += 1;
-        self.tell(link, &Message::Vectors(turn, vectors));
+        for vectors in in_messages(vectors) {
+            self.tell(link, &Message::Vectors(turn, vectors));
+        }
     }
 
     /// Sends a peer the events it lacks, as far as they may be on their way. They leave once they are on disk here.
@@ -456,5 +465,42 @@ impl Node {
         }
         let links: Vec<LinkId> = self.contacts.keys().copied().collect();
         links.into_iter().for_each(|link| self.make_offers(link));
+    }
+}
+
+/// Cuts a list into parts that each fit a message, with room for its head.
+fn in_messages<T: Serialize>(items: Vec<T>) -> Vec<Vec<T>> {
+    let mut messages: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for item in items {
+        let bytes = wire::encode(&item).len();
+        match messages.last_mut().filter(|_| bytes <= room) {
+            Some(message) => message.push(item),
+            None => {
+                messages.push(vec![item]);
+                room = CTL_MESSAGE_BYTES_MAX / 2;
+            }
+        }
+        room = room.saturating_sub(bytes);
+    }
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_into_messages_within_the_limit_and_loses_nothing() {
+        let digest = |n: u32| {
+            let mut site = [0; 32];
+            site[..4].copy_from_slice(&n.to_be_bytes());
+            (Scope::Site(NodeId(site)), ScopeDigest([1; 16]))
+        };
+        let digests: Vec<_> = (0..20_000).map(digest).collect();
+        let messages = in_messages(digests.clone());
+        let bytes = messages.iter().map(|digests| Message::Digests(digests.clone()).encode().len());
+        assert!(bytes.max().unwrap() <= CTL_MESSAGE_BYTES_MAX);
+        assert_eq!(messages.concat(), digests);
     }
 }

@@ -126,8 +126,8 @@ pub enum Output {
     GossipVerdict {
         /// As it came in.
         token: u64,
-        /// Forward, or blame the peer.
-        accept: bool,
+        /// What was found.
+        judgement: Judgement,
     },
     /// Reset a connection: stalled, superseded, or misbehaving; the reason is for the log.
     Reset {
@@ -142,6 +142,17 @@ pub enum Output {
     Answer(CommandId, Answer),
     /// Something the rooms may act on.
     Notice(Notice),
+}
+
+/// What gossip does with an event it brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// Forward it: a member signed it, whether or not this node holds its scope.
+    Accept,
+    /// Neither forward it nor blame who sent it: this node can't judge it.
+    Ignore,
+    /// Blame who sent it: it is no event, or not signed by its author.
+    Reject,
 }
 
 /// What became true, for the rooms.

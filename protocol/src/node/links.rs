@@ -30,13 +30,11 @@ impl Node {
         let shared = ours.into_iter().filter(|s| scope::holds(&self.roster, &peer, *s) == scope::Holding::Yes);
         let mut contact = Contact::new(link, peer, now.mono);
         contact.shared = shared.collect();
-        let mut roster_digest = [0; 16];
-        roster_digest.copy_from_slice(&self.roster.digest().0[..16]);
         let hello = Hello {
             version: VERSION,
             caps: 0,
             roster: self.roster.version(),
-            roster_digest,
+            roster_digest: self.roster_digest(),
             clock: now.mono,
             digests: contact.shared.iter().map(|scope| (*scope, self.logs.digest(*scope))).collect(),
             credit: CREDIT_BYTES_MAX,
@@ -124,6 +122,7 @@ impl Node {
 
     /// Starts to use a link: the roster first, then what differs, then what the peer goes on with, then offers.
     fn open(&mut self, link: LinkId, now: Now) {
+        let ours = self.roster_digest();
         let Some(contact) = self.contacts.get_mut(&link) else { return };
         let hello = match std::mem::replace(&mut contact.stage, Stage::Open) {
             Stage::Spare(hello) => hello,
@@ -132,6 +131,9 @@ impl Node {
                 return;
             }
         };
+        if hello.roster == self.roster.version() && hello.roster_digest != ours {
+            self.counters.roster_forks += 1;
+        }
         contact.compared(now.mono);
         contact.roster = hello.roster;
         contact.bulk.allowed(hello.credit);
@@ -144,6 +146,12 @@ impl Node {
         }
         self.offer_shelf(link);
         self.seek_what_is_damaged(link);
+    }
+
+    fn roster_digest(&self) -> [u8; 16] {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&self.roster.digest().0[..16]);
+        digest
     }
 
     /// The link to a peer that is in use.

@@ -18,7 +18,7 @@ mod start;
 mod tests;
 mod view;
 
-pub use io::{Answer, Command, CommandId, Input, Lane, LinkId, Notice, Output};
+pub use io::{Answer, Command, CommandId, Input, Judgement, Lane, LinkId, Notice, Output};
 pub use view::{Counters, LinkState, LinkView, ParcelView};
 
 use crate::{
@@ -357,7 +357,9 @@ impl Node {
             Input::LinkUp { link, .. } => {
                 self.gate.now(Output::Reset { link, reason: "this node's disk has failed" });
             }
-            Input::Gossip { token, .. } => self.gate.now(Output::GossipVerdict { token, accept: false }),
+            Input::Gossip { token, .. } => {
+                self.gate.now(Output::GossipVerdict { token, judgement: Judgement::Ignore });
+            }
             Input::LinkDown(_) | Input::Message { .. } | Input::Stored(_) | Input::Wake => {}
         }
     }

@@ -80,6 +80,8 @@ pub struct Counters {
     pub events_without_room: u64,
     /// Events of our own that did not fit.
     pub events_not_written: u64,
+    /// Peers whose roster is as long as ours and another: two histories were signed with one key of the ministry.
+    pub roster_forks: u64,
     /// Roster statements that do not hold.
     pub refused_statements: u64,
     /// Manifests that are none, forged, or not for this node.

@@ -3,6 +3,7 @@
 mod claims;
 mod custody;
 mod events;
+mod gossip;
 mod hostile;
 mod links;
 mod restored;
