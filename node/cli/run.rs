@@ -4,12 +4,13 @@ use super::{CliError, NodeDir, roster_of};
 use crate::{
     chance,
     clock::{BUILT, Clock},
-    config::{Config, SpokeConfig},
+    config::{Config, ModalityConfig, SpokeConfig},
     driver::{self, Gossip, Handles},
     keystore::Keystore,
     rooms::{self, Rooms},
 };
 use clap::Args;
+use radmesh_dimse::sop_class::SopClasses;
 use radmesh_hub::{Core, Hub, Parts as HubParts};
 use radmesh_protocol::{
     id::{FederationId, Incarnation},
@@ -18,7 +19,7 @@ use radmesh_protocol::{
     roster::{Role, Roster},
     time::Millis,
 };
-use radmesh_spoke::{Chance, Latest, Parts as SpokeParts, Settings, Spoke};
+use radmesh_spoke::{Chance, Latest, Parts as SpokeParts, Settings, Spoke, modality::Modality};
 use radmesh_store::{Disk, Store};
 use rand_core::Rng;
 use std::{path::Path, sync::Arc};
@@ -179,10 +180,10 @@ async fn start_spoke(
         clock: Arc::new(move || clock.now()),
         chance: Chance::new(chance::os()),
         settings: Settings {
-            ae_title: section.ae_title.to_string(),
+            ae_title: section.ae_title.clone(),
             quiet: Millis::from_secs(section.quiet_period_s),
-            unknown_sop_classes: section.unknown_sop_classes,
-            modalities: section.modalities.iter().map(|m| (m.ae_title.to_string(), m.address)).collect(),
+            sop_classes: if section.unknown_sop_classes { SopClasses::AnyStorage } else { SopClasses::default() },
+            modalities: section.modalities.iter().map(modality).collect(),
         },
     };
     let opened = tokio::task::spawn_blocking(|| Spoke::open(parts)).await;
@@ -195,4 +196,8 @@ async fn start_spoke(
     let (running, notices) = (Arc::clone(&spoke), handles.notices.subscribe());
     tokio::spawn(async move { running.run(dicom, notices).await });
     Ok(spoke)
+}
+
+fn modality(configured: &ModalityConfig) -> Modality {
+    Modality { ae_title: configured.ae_title.clone(), address: configured.address }
 }

@@ -5,6 +5,7 @@
 //! lock: so what memory says was always on disk before, and a crash between the two repeats work but loses nothing.
 
 use crate::{
+    Word,
     modality::{Modalities, Modality, ModalityLine, NotWaiting, QUARANTINE_BYTES_MAX, Standing},
     rooms::{Latest, Room, Rooms, RoomsError},
     sealed_file,
@@ -14,10 +15,8 @@ use crate::{
     },
 };
 use radmesh_protocol::{
-    class::Class,
     envelope::site::SiteSecret,
     id::{CaseId, Hash, ManifestId},
-    phi::Phi,
     time::Mono,
 };
 use radmesh_store::WriteError;
@@ -48,15 +47,6 @@ pub(crate) enum NotAdmitted {
     /// The disk.
     #[error(transparent)]
     Disk(#[from] WriteError),
-}
-
-/// What a person says of the Instances they hand in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Word {
-    /// How urgent.
-    pub class: Option<Class>,
-    /// The clinical question.
-    pub indication: Option<Phi<String>>,
 }
 
 /// What happened since the node started.

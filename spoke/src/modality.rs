@@ -5,6 +5,7 @@
 //! address. What is in quarantine is not marked on disk: it is whatever its sender is not accepted for.
 
 use crate::staging::{ReceivedInstance, Sender, StagingId};
+use radmesh_dimse::{AeTitle, AeTitleError};
 use radmesh_protocol::time::Wall;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -14,9 +15,10 @@ use std::{
 
 /// A modality: the AE title it calls itself by, and where it connects from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(String, IpAddr)", into = "(String, IpAddr)")]
 pub struct Modality {
-    /// Calling AE title, without padding.
-    pub ae_title: String,
+    /// Calling AE title.
+    pub ae_title: AeTitle,
     /// Its address in the clinic's network.
     pub address: IpAddr,
 }
@@ -93,10 +95,10 @@ impl Modalities {
     /// [`NotWaiting`] if there is none.
     pub fn meant(&self, ae_title: &str, address: Option<IpAddr>) -> Result<Vec<Modality>, NotWaiting> {
         let waiting: BTreeSet<Modality> = self.waiting.values().filter_map(|held| Modality::of(&held.sender)).collect();
-        let fits = |m: &Modality| m.ae_title == ae_title && address.is_none_or(|address| address == m.address);
+        let fits = |m: &Modality| m.ae_title.as_str() == ae_title && address.is_none_or(|address| address == m.address);
         let mut meant: Vec<Modality> = waiting.into_iter().filter(fits).collect();
-        if let (true, Some(address)) = (meant.is_empty(), address) {
-            meant.push(Modality { ae_title: ae_title.to_owned(), address });
+        if let (true, Some(address), Ok(ae_title)) = (meant.is_empty(), address, AeTitle::parse(ae_title)) {
+            meant.push(Modality { ae_title, address });
         }
         if meant.is_empty() { Err(NotWaiting { ae_title: ae_title.to_owned() }) } else { Ok(meant) }
     }
@@ -119,7 +121,7 @@ impl Modalities {
             let standing = self.standing(&modality.clone().into());
             let Modality { ae_title, address } = modality.clone();
             lines.entry(modality).or_insert(ModalityLine {
-                ae_title,
+                ae_title: ae_title.as_str().to_owned(),
                 address,
                 standing,
                 instances: 0,
@@ -159,7 +161,7 @@ impl Modality {
     #[must_use]
     pub fn of(sender: &Sender) -> Option<Self> {
         match sender {
-            Sender::Modality { ae_title, address } => Some(Self { ae_title: ae_title.clone(), address: *address }),
+            Sender::Modality(modality) => Some(modality.clone()),
             Sender::Hand => None,
         }
     }
@@ -167,7 +169,21 @@ impl Modality {
 
 impl From<Modality> for Sender {
     fn from(modality: Modality) -> Self {
-        Self::Modality { ae_title: modality.ae_title, address: modality.address }
+        Self::Modality(modality)
+    }
+}
+
+impl From<Modality> for (String, IpAddr) {
+    fn from(modality: Modality) -> Self {
+        (modality.ae_title.as_str().to_owned(), modality.address)
+    }
+}
+
+impl TryFrom<(String, IpAddr)> for Modality {
+    type Error = AeTitleError;
+
+    fn try_from((ae_title, address): (String, IpAddr)) -> Result<Self, AeTitleError> {
+        Ok(Self { ae_title: AeTitle::parse(&ae_title)?, address })
     }
 }
 
@@ -181,7 +197,7 @@ mod tests {
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 6));
 
     fn modality(ae_title: &str, address: IpAddr) -> Modality {
-        Modality { ae_title: ae_title.into(), address }
+        Modality { ae_title: AeTitle::parse(ae_title).unwrap(), address }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use radmesh_protocol::{
     wire,
     worklist::order::OrderDetails,
 };
+use radmesh_spoke::modality::Modality;
 use radmesh_store::{Memory, medium::Name};
 use rand_chacha::{
     ChaCha20Rng,
@@ -30,6 +31,10 @@ use site::{
     instances,
 };
 use std::sync::Arc;
+
+fn ct1() -> Modality {
+    Modality { ae_title: "CT1".parse().unwrap(), address: "127.0.0.1".parse().unwrap() }
+}
 
 fn study() -> Vec<Instance> {
     let series = |series, count| (1..=count).map(move |number| Instance::new("1.2.826.77", series, number));
@@ -105,7 +110,7 @@ async fn c_store(site: &Site, calling: &str, objects: Vec<Outgoing>) -> Vec<Outc
 
 #[tokio::test]
 async fn a_known_modality_is_told_stored_and_its_data_set_arrives_as_it_was() {
-    let modalities = vec![("CT1".to_owned(), "127.0.0.1".parse().unwrap())];
+    let modalities = vec![ct1()];
     let site = Site::open(Start { modalities, ..Start::on(Arc::new(Memory::new())) }).await;
     let study = study();
     let outcomes =
@@ -121,7 +126,7 @@ async fn a_known_modality_is_told_stored_and_its_data_set_arrives_as_it_was() {
 
 #[tokio::test]
 async fn a_data_set_of_another_instance_than_announced_is_a900_and_a_false_length_is_c000() {
-    let modalities = vec![("CT1".to_owned(), "127.0.0.1".parse().unwrap())];
+    let modalities = vec![ct1()];
     let medium = Arc::new(Memory::new());
     let site = Site::open(Start { modalities, ..Start::on(medium.clone()) }).await;
     let instance = &study()[0];

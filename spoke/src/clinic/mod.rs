@@ -5,6 +5,7 @@
 //! read and printed with the cable out.
 
 pub mod calendar;
+pub(crate) mod homecoming;
 pub(crate) mod returned;
 pub mod sheet;
 mod typeset;
@@ -13,6 +14,7 @@ pub use returned::{KeptReport, Unreadable};
 pub use sheet::{Entry, Sheet, SheetError, Standing};
 
 use crate::{
+    find::FindError,
     listing::{ReportLine, case_short},
     rooms::{Latest, Room, Rooms, RoomsError},
     staging::StudyRecord,
@@ -154,6 +156,17 @@ pub enum NoSheet {
     /// The PDF library.
     #[error(transparent)]
     Set(#[from] SheetError),
+}
+
+/// A report that could not be printed.
+#[derive(Debug, thiserror::Error)]
+pub enum PrintError {
+    /// Which case?
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// No sheet.
+    #[error(transparent)]
+    NoSheet(#[from] NoSheet),
 }
 
 const ADDENDA_MAX: usize = 64;

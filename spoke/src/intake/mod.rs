@@ -9,9 +9,9 @@ mod receive;
 pub use receive::{Declared, INSTANCE_BYTES_MAX, Refused};
 
 use crate::{
-    Clock,
-    ledger::{Admitted, Ledger, NotAdmitted, Word},
-    modality::Standing,
+    Clock, Word,
+    ledger::{Admitted, Ledger, NotAdmitted},
+    modality::{Modality, Standing},
     staging::{Novelty, ReceivedInstance, Sender, Wholeness},
 };
 use radmesh_dimse::{
@@ -162,7 +162,7 @@ const fn status_of(refused: &Refused) -> StoreStatus {
 }
 
 fn of(sender: &server::Sender) -> Sender {
-    Sender::Modality { ae_title: sender.calling_ae.as_str().to_owned(), address: sender.address }
+    Sender::Modality(Modality { ae_title: sender.calling_ae.clone(), address: sender.address })
 }
 
 const COPY_BYTES: usize = 64 * 1024;

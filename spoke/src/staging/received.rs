@@ -4,10 +4,11 @@
 //! and it is the only place of the file's key: without the node's boot keystore the bytes are noise.
 //! Rules: `protocol/SPEC.md`, Received bytes.
 
+use crate::modality::Modality;
 use radmesh_codec::scan::{Fact, Facts};
 use radmesh_protocol::{id::Hash, parcel::contents::ReceivedForm, phi::Phi, time::Wall};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt};
 use zeroize::Zeroize;
 
 /// Names a staging file: 16 random bytes, so that nothing of the patient is in a file's name.
@@ -109,12 +110,7 @@ impl Sayings {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Sender {
     /// An association: a label that anyone can write, and an address.
-    Modality {
-        /// Calling AE title.
-        ae_title: String,
-        /// Where it connected from.
-        address: IpAddr,
-    },
+    Modality(Modality),
     /// A person at this node, with `radmesh send`.
     Hand,
 }

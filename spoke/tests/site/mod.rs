@@ -7,6 +7,7 @@
 
 pub(crate) mod data_set;
 
+use radmesh_dimse::sop_class::SopClasses;
 use radmesh_protocol::{
     envelope::{at_rest::AtRestKey, reading::ReadingKey, sign::SigningKey},
     id::{ChainId, FederationId, Hash, Incarnation, ManifestId, NodeId, Region},
@@ -24,12 +25,11 @@ use radmesh_protocol::{
     },
     time::{Millis, Mono, Now, Wall},
 };
-use radmesh_spoke::{Chance, Latest, Parts, Settings, Spoke};
+use radmesh_spoke::{Chance, Latest, Parts, Settings, Spoke, modality::Modality};
 use radmesh_store::{Medium, Store};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
     sync::{
         Arc, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -134,7 +134,7 @@ pub(crate) struct Start {
     pub(crate) medium: Arc<dyn Medium>,
     pub(crate) quiet: Millis,
     pub(crate) member: Membership,
-    pub(crate) modalities: Vec<(String, IpAddr)>,
+    pub(crate) modalities: Vec<Modality>,
     pub(crate) seed: u64,
 }
 
@@ -224,9 +224,9 @@ impl Site {
             clock,
             chance: Chance::new(ChaCha20Rng::seed_from_u64(start.seed)),
             settings: Settings {
-                ae_title: "RADMESH".into(),
+                ae_title: "RADMESH".parse().unwrap(),
                 quiet: start.quiet,
-                unknown_sop_classes: false,
+                sop_classes: SopClasses::default(),
                 modalities: start.modalities,
             },
         };

@@ -1,0 +1,169 @@
+//! One spoke, put together and running: all that the node, and the people at it, see of this crate.
+
+use crate::{
+    Core, FindError, OpenError, Parts, PrintError, SendError, Settings, StartError, Word,
+    clinic::{Clinic, NoSheet, homecoming},
+    find,
+    ground::ClockFace,
+    intake::Intake,
+    ledger::{AcceptError, Ledger},
+    listing::{ReportLine, ReportPdf, SentFile, SpokeStatus, StudyLine, case_short},
+    modality::ModalityLine,
+    outbox, pack,
+    rooms::Rooms,
+    site::Site,
+    staging::{Novelty, Rules, Wholeness},
+};
+use radmesh_dimse::server::{self, serve};
+use radmesh_protocol::{id::CaseId, node::Notice, worklist::item::CustodyState};
+use std::{future, io::Read, net::IpAddr, sync::Arc};
+use tokio::{net::TcpListener, sync::broadcast};
+
+/// The running spoke. Its methods may block on the disk: call them from a thread that may.
+#[derive(Debug)]
+pub struct Spoke {
+    core: Arc<Core>,
+    intake: Intake,
+    server: server::Config,
+}
+
+impl Spoke {
+    /// Builds the spoke from the journal. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn open(parts: Parts) -> Result<Self, StartError> {
+        let Parts { me, federation, signer, reading, at_rest, store, latest, node, commands, clock, chance, settings } =
+            parts;
+        let Settings { ae_title, quiet, sop_classes, modalities } = settings;
+        let server = server::Config { sop_classes, ..server::Config::new(ae_title) };
+        let rooms = Rooms { store, at_rest, chance };
+        let site = Site::open(&rooms, &latest)?;
+        let clinic = Clinic::open(rooms.clone(), &latest).map_err(OpenError::from)?;
+        let rules = Rules::quiet(quiet);
+        let ledger = Ledger::open(rooms, &latest, site.secret.clone(), rules, modalities, clock().mono)?;
+        let ledger = Arc::new(ledger);
+        let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&clock));
+        let (signer, clock) = (Arc::new(signer), ClockFace(clock));
+        let core = Core { me, federation, signer, reading, node, commands, clock, ledger, site, clinic };
+        Ok(Self { core: Arc::new(core), intake, server })
+    }
+
+    /// Receives, packs and takes reports back until dropped; what was promised by then is on disk.
+    pub async fn run(&self, dicom: TcpListener, notices: broadcast::Receiver<Notice>) {
+        let serving = serve(dicom, self.server.clone(), Arc::new(self.intake.clone()), future::pending());
+        let core = || Arc::clone(&self.core);
+        tokio::join!(serving, pack::run(core()), homecoming::run(core(), notices));
+    }
+
+    /// Takes in one file that a person hands in, streamed. Its name is for that person alone.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send_file(
+        &self,
+        _name: &str,
+        file: impl Read,
+        priority: Option<&str>,
+        indication: Option<&str>,
+    ) -> Result<SentFile, SendError> {
+        let taken = self.intake.file(file, &Word::parse(priority, indication)?)?;
+        Ok(SentFile {
+            case: taken.case.to_string(),
+            novelty: match taken.novelty {
+                Novelty::New => "new",
+                Novelty::OtherForm => "other_form",
+                Novelty::Conflicting => "conflicting",
+                Novelty::Duplicate => "duplicate",
+            },
+            damaged: taken.wholeness == Wholeness::Damaged,
+            bytes: taken.bytes,
+        })
+    }
+
+    /// What the clinic holds and how far each Study is, the most urgent that waits first.
+    #[must_use]
+    pub fn studies(&self) -> Vec<StudyLine> {
+        outbox::studies(&self.core.ledger, &self.core.me, &self.core.away())
+    }
+
+    /// Who sends, and who waits.
+    #[must_use]
+    pub fn modalities(&self) -> Vec<ModalityLine> {
+        self.core.ledger.modalities()
+    }
+
+    /// Accepts a sender; gives the Instances that left quarantine.
+    ///
+    /// # Errors
+    /// [`AcceptError`].
+    pub fn accept(&self, ae_title: &str, address: impl Into<Option<IpAddr>>) -> Result<u64, AcceptError> {
+        self.core.ledger.accept(ae_title, address.into(), self.core.now().mono)
+    }
+
+    /// A person says that a Study is complete. `case` is its id or the beginning of it.
+    ///
+    /// # Errors
+    /// [`FindError`].
+    pub fn close(&self, case: &str) -> Result<(), FindError> {
+        let case = self.find(case)?;
+        self.core.ledger.close(&case).map_err(|none| FindError::None { text: none.case })
+    }
+
+    /// The case whose id, or short form, begins so.
+    ///
+    /// # Errors
+    /// [`FindError`].
+    pub fn find(&self, text: &str) -> Result<CaseId, FindError> {
+        find::find(&self.core.ledger, text)
+    }
+
+    /// Every report that came back, those of one case together, the newest word of each first.
+    #[must_use]
+    pub fn reports(&self) -> Vec<ReportLine> {
+        let node = self.core.read();
+        let ours = node.worklist().items().filter(|item| item.site == self.core.me);
+        ours.flat_map(|item| self.core.clinic.lines(item, self.core.study(&item.case).as_ref())).collect()
+    }
+
+    /// The newest report of a case as a sheet of paper.
+    ///
+    /// # Errors
+    /// [`PrintError`].
+    pub fn report_pdf(&self, case: &str) -> Result<ReportPdf, PrintError> {
+        let case = self.find(case)?;
+        let sheet = {
+            let node = self.core.read();
+            let item = node.worklist().item(&case).ok_or(NoSheet::NoReport { case })?;
+            let facility = node.roster().node(&self.core.me).map_or_else(String::new, |member| member.name.clone());
+            self.core.clinic.sheet(facility, item, self.core.study(&case).as_ref(), None, self.core.now().wall)?
+        };
+        let bytes = sheet.pdf().map_err(NoSheet::from)?;
+        Ok(ReportPdf { name: format!("report-{}.pdf", case_short(&case)), bytes })
+    }
+
+    /// How the spoke does.
+    #[must_use]
+    pub fn status(&self) -> SpokeStatus {
+        let (ledger, away) = (&self.core.ledger, self.core.away());
+        let studies = outbox::studies(ledger, &self.core.me, &away);
+        let waiting = || studies.iter().filter(|study| !study.delivered);
+        let tally = ledger.tally();
+        let sent = |case: &CaseId| away.get(case).is_some_and(|away| away.custody != CustodyState::Sending);
+        let parcels = ledger.each_case(|case| if sent(&case.id) { 0 } else { case.parts.len() });
+        let staged = ledger.each_case(|case| case.staged.len());
+        SpokeStatus {
+            held_back: self.core.destination().err().map(|held| held.to_string()),
+            cases: studies.len(),
+            staged_instances: staged.into_iter().sum(),
+            staged_bytes: studies.iter().map(|study| study.staged_bytes).sum(),
+            quarantined_bytes: ledger.quarantined_bytes(),
+            parcels_waiting: parcels.into_iter().sum(),
+            bytes_waiting: waiting().map(|study| study.sealed_bytes - study.delivered_bytes).sum(),
+            oldest_waiting_ms: waiting().map(|study| study.received_ms).min(),
+            received: tally.received,
+            refused: tally.refused,
+            duplicates: tally.duplicates,
+        }
+    }
+}
