@@ -5,12 +5,12 @@
 
 use radmesh_protocol::{
     claim::ClaimState,
-    id::ManifestId,
+    id::{EventHash, ManifestId},
     ranges::Ranges,
     report::Status,
     roster::Roster,
     worklist::{
-        item::{CustodyState, Reading, WorklistItem},
+        item::{CustodyState, Place, Reading, WorklistItem},
         order::OrderDetails,
     },
 };
@@ -167,7 +167,7 @@ fn warning(item: &WorklistItem) -> Option<String> {
 }
 
 /// Whether a final report stands.
-pub(crate) fn standing(item: &WorklistItem) -> Option<(radmesh_protocol::id::EventHash, Status)> {
+pub(crate) fn standing(item: &WorklistItem) -> Option<(EventHash, Status, Place)> {
     let event = item.standing?;
-    item.reports.get(&event).map(|report| (event, report.status))
+    item.reports.get(&event).map(|report| (event, report.status, report.place))
 }

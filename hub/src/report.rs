@@ -15,6 +15,7 @@ use radmesh_protocol::{
     report::{MoveError, REPORT_TAG, Report, ReportText, Status, TextError, check_move},
     roster::RosterVersion,
     wire,
+    worklist::item::Place,
 };
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ pub struct ReadingContext {
     /// Whom a report is sealed to: pool, recovery, the clinic.
     pub recipients: Vec<ReadingPublic>,
     /// The report that stands, if any.
-    pub standing: Option<(EventHash, Status)>,
+    pub standing: Option<(EventHash, Status, Place)>,
     /// Who holds the case and how, if anybody.
     pub claim: Option<Held>,
 }
@@ -51,6 +52,15 @@ pub struct Held {
     pub token: Option<Token>,
 }
 
+/// What a reader who holds no claim wants of her report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutClaim {
+    /// To be told, and to claim first.
+    Refuse,
+    /// A second read: kept and shown beside the case's own report.
+    SecondRead,
+}
+
 /// What can't be signed, in words for the reader.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
@@ -66,6 +76,9 @@ pub enum SignError {
     /// Nothing to give back.
     #[error("you hold no claim on this case")]
     NotClaimed,
+    /// The report would not be the case's.
+    #[error("you hold no claim on this case: signed now, the report would be a second read and not the case's own")]
+    NoClaim,
 }
 
 impl ReadingContext {
@@ -77,6 +90,10 @@ impl ReadingContext {
 
     fn own_claim(&self, keys: &PersonKeys) -> Option<&Held> {
         self.claim.as_ref().filter(|held| held.claimant == keys.signing.person_id())
+    }
+
+    fn is_final(&self) -> bool {
+        matches!(self.standing, Some((_, Status::Final, Place::Standing)))
     }
 
     /// Whether the home hub has given the reader this case: claiming it again renews.
@@ -107,8 +124,8 @@ impl ReadingContext {
         Ok(self.sign(keys, RELEASE_TAG, &[], &wire::encode(&release)))
     }
 
-    /// Seals and signs a report. No claim is needed to be kept, so none is asked for here: under an older token, or
-    /// none, it becomes a second read by the rule of `protocol/SPEC.md`, Reports.
+    /// Seals and signs a report. No report is ever refused a place, but a reader without a claim is told before she
+    /// signs what place hers will have (`protocol/SPEC.md`, Reports). An addendum needs no claim.
     ///
     /// # Errors
     /// [`SignError`], in words for the reader.
@@ -116,11 +133,24 @@ impl ReadingContext {
         &self,
         keys: &PersonKeys,
         (status, text, reader_name): (Status, &str, &str),
+        without: WithoutClaim,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, SignError> {
         let text = ReportText::new(text, reader_name)?;
-        let replaces = self.standing.map(|(event, _)| event);
-        check_move(self.standing, status, replaces)?;
+        let before = match (self.own_claim(keys), without) {
+            // A report under a tentative claim gives way to hers.
+            (Some(held), _) if held.token.is_some() => {
+                self.standing.filter(|(.., place)| *place != Place::StandingTentative)
+            }
+            (None, WithoutClaim::Refuse) if status != Status::Addendum && !self.is_final() => {
+                return Err(SignError::NoClaim);
+            }
+            (None, WithoutClaim::SecondRead) if status != Status::Addendum => None,
+            _ => self.standing,
+        };
+        let before = before.map(|(event, status, _)| (event, status));
+        let replaces = before.map(|(event, _)| event);
+        check_move(before, status, replaces)?;
         let sealed = SealedBody::seal(&text.encode(), &self.recipients, &self.federation, rng)?;
         let claim = self.own_claim(keys).and_then(|held| held.token);
         let report = Report { case: self.case, status, replaces, claim, sealed };

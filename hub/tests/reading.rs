@@ -8,7 +8,7 @@ use hospital::{BANDA, CASE, CLOCK, Hospital, PATIENT, PHIRI, Start, instance, ra
 use radmesh_hub::{
     Act, Entry, ParcelError,
     export::{ExportError, Form, Outlet},
-    report::SignError,
+    report::{SignError, WithoutClaim},
 };
 use radmesh_protocol::{
     log::body::Body,
@@ -17,7 +17,7 @@ use radmesh_protocol::{
 };
 use radmesh_store::medium::Fault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use std::io;
+use std::{collections::BTreeSet, io};
 
 fn over_the_network() -> ReceivedForm {
     ReceivedForm::DataSet { calling_ae: "CT1".into(), called_ae: "RADMESH".into() }
@@ -202,8 +202,12 @@ fn a_case_whose_opening_can_not_be_written_down_is_not_opened() {
 
 /// A signed report of the case, or why it can't be.
 fn report(hospital: &Hospital, reader: u8, status: Status) -> Result<(), SignError> {
+    report_without(hospital, reader, status, WithoutClaim::Refuse)
+}
+
+fn report_without(hospital: &Hospital, reader: u8, status: Status, without: WithoutClaim) -> Result<(), SignError> {
     let rng = &mut ChaCha20Rng::seed_from_u64(3);
-    let signed = hospital.context().report(&radiologist(reader), (status, "No fracture.", "Dr Banda"), rng)?;
+    let signed = hospital.context().report(&radiologist(reader), (status, "No fracture.", "Dr Banda"), without, rng)?;
     let before = hospital.row().reports.len();
     hospital.append(Body::Report, &signed);
     hospital.until(|hospital| (hospital.row().reports.len() > before).then_some(()));
@@ -228,13 +232,17 @@ fn an_addendum_to_nothing_and_a_second_final_are_refused_with_the_reason_and_an_
 }
 
 #[test]
-fn a_reader_who_claims_again_asks_under_her_own_transaction_and_nobody_else_can() {
+fn a_reader_without_a_claim_is_told_before_she_signs_and_may_give_a_second_read() {
     let hospital = at(three());
     hospital.claim(BANDA);
-    let held = hospital.context().claim.unwrap().transaction;
-    let rng = &mut ChaCha20Rng::seed_from_u64(5);
-    assert_eq!(hospital.context().claim(&radiologist(BANDA), rng).unwrap().1, held);
-    assert_ne!(hospital.context().claim(&radiologist(PHIRI), rng).unwrap().1, held);
+    assert!(hospital.context().is_held_by(&radiologist(BANDA)) && !hospital.context().is_held_by(&radiologist(PHIRI)));
+    let told = report(&hospital, PHIRI, Status::Final).unwrap_err();
+    assert!(matches!(told, SignError::NoClaim), "{told}");
+    report_without(&hospital, PHIRI, Status::Final, WithoutClaim::SecondRead).unwrap();
+    report(&hospital, BANDA, Status::Final).unwrap();
+    let places: BTreeSet<_> = hospital.row().reports.into_iter().map(|r| (r.status, r.place)).collect();
+    let expected = [("final", "second_read"), ("final", "standing")];
+    assert_eq!(places, expected.map(|(status, place)| (status.to_owned(), place.to_owned())).into());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::{
     control::{Request, Wire},
 };
 use clap::{Args, ValueEnum};
+use radmesh_hub::report::{SignError, WithoutClaim};
 use radmesh_protocol::report::Status;
 use std::{
     fs,
@@ -27,6 +28,9 @@ pub(super) struct Report {
     /// How far the report is.
     #[arg(long)]
     status: Word,
+    /// Signs though you hold no claim: kept and shown beside the case's own report, as a second read.
+    #[arg(long)]
+    second_read: bool,
     /// The text, UTF-8; `-` reads standard input.
     #[arg(long, value_name = "F")]
     text_file: PathBuf,
@@ -54,9 +58,14 @@ impl Report {
         let text = read_text(&self.text_file)?;
         let context = claim::reading_context(&self.node.dir, &self.case)?;
         let (name, keys) = claim::reader(&self.person, &self.passphrase)?;
-        let statement = context.report(&keys, (status, &text, &name), &mut chance::os()).map_err(|error| {
-            CliError::user(error.to_string())
-                .hint("nothing was signed; `radmesh worklist` shows each case's last report")
+        let without = if self.second_read { WithoutClaim::SecondRead } else { WithoutClaim::Refuse };
+        let signed = context.report(&keys, (status, &text, &name), without, &mut chance::os());
+        let statement = signed.map_err(|error| {
+            let next = match error {
+                SignError::NoClaim => "claim the case first: `radmesh claim`; or add --second-read to sign one",
+                _ => "nothing was signed; `radmesh worklist` shows each case's last report",
+            };
+            CliError::user(error.to_string()).hint(next)
         })?;
         let place: String = Wire::connect(&self.node.dir)?.ask(&Request::Report { statement })?;
         println!("{status} report signed and on its way to the clinic ({place})");

@@ -11,7 +11,7 @@ use crate::{
     log::body::Body,
     roster::{PersonRole, Roster},
     time::{Millis, Mono},
-    worklist::item::{ItemRequest, Place, WorklistItem},
+    worklist::item::{ItemRequest, WorklistItem},
 };
 use std::collections::BTreeMap;
 
@@ -118,10 +118,7 @@ impl Desk {
     fn follow(&mut self, item: &WorklistItem, now: Mono) {
         let key = (item.case, item.site);
         let ClaimState::Granted { claimant, transaction, token, ttl, .. } = item.claim else {
-            // A tentative report completes a case for the lists, and leaves the reader under a lease at work.
-            if !matches!(item.claim, ClaimState::Completed { .. }) || standing_is_granted(item) {
-                self.leases.remove(&key);
-            }
+            self.leases.remove(&key);
             return;
         };
         if self.leases.get(&key).is_none_or(|lease| lease.token < token) {
@@ -167,11 +164,6 @@ fn waiting(item: &WorklistItem) -> Vec<(EventHash, &ItemRequest)> {
 fn may_claim(roster: &Roster, person: &PersonId) -> bool {
     let person = roster.person(person).filter(|person| person.standing.holds());
     person.is_some_and(|person| person.roles.contains(&PersonRole::Radiologist))
-}
-
-fn standing_is_granted(item: &WorklistItem) -> bool {
-    let report = item.standing.and_then(|hash| item.reports.get(&hash));
-    report.is_some_and(|report| report.place == Place::Standing)
 }
 
 #[cfg(test)]

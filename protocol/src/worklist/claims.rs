@@ -7,7 +7,7 @@
 use super::{
     authority::Authority,
     facts::{Facts, GrantFact, Said},
-    item::{ItemRequest, Review},
+    item::{ItemRequest, Place, Review},
 };
 use crate::{
     claim::{Answer, ClaimState, Token, Transaction},
@@ -68,14 +68,15 @@ impl<'a> Grants<'a> {
     }
 }
 
-/// Who has the case, given the final report that stands, if any.
+/// Who has the case, given the final report that stands, if any. A final under a tentative claim takes nothing from
+/// the reader who holds the case: hers will stand.
 pub(super) fn state(
     facts: &Facts,
     authority: Authority<'_>,
     grants: &Grants<'_>,
-    final_report: Option<EventHash>,
+    final_report: Option<(EventHash, Place)>,
 ) -> ClaimState {
-    if let Some(report) = final_report {
+    if let Some((report, Place::Standing)) = final_report {
         return ClaimState::Completed { report };
     }
     if let Some(fact) = grants.highest().filter(|fact| !ended(facts, authority, fact)) {
@@ -88,6 +89,9 @@ pub(super) fn state(
             ttl: fact.grant.ttl,
             granted: fact.written,
         };
+    }
+    if let Some((report, _)) = final_report {
+        return ClaimState::Completed { report };
     }
     let waiting = facts.requests.iter().filter(|(hash, request)| {
         let claim = (request.person, request.what);

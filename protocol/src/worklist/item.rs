@@ -12,6 +12,7 @@ use crate::{
     report::Status,
     time::Hlc,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -203,7 +204,7 @@ pub struct ItemReport {
 }
 
 /// What a report is to its case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// The case's report, or an addendum to it.
     Standing,

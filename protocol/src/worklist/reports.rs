@@ -28,10 +28,10 @@ pub(super) fn resolve(
     for (hash, said) in &facts.reports {
         let review = authority.review(facts, hash, said);
         if review == Review::Sound && said.what.status != Status::Addendum {
-            match made_under(grants, hash, said) {
+            match made_under(facts, grants, hash, said) {
                 Under::Granted(token) => granted.push((*hash, said, token)),
                 Under::Tentative => tentative.push((*hash, said, Token::default())),
-                Under::Superseded => {}
+                Under::NoClaim => {}
             }
         }
         reports.insert(*hash, shown(facts, *hash, said, review));
@@ -67,27 +67,28 @@ pub(super) fn resolve(
 enum Under {
     /// A granted claim, in time: with this token.
     Granted(Token),
-    /// No grant is known.
+    /// A claim that was asked for; no grant to this reader is known.
     Tentative,
-    /// A claim that another had overtaken, or another reader's.
-    Superseded,
+    /// No claim was ever asked for, another had overtaken it, or it is another reader's: a second read.
+    NoClaim,
 }
 
-fn made_under(grants: &Grants<'_>, hash: &EventHash, said: &Said<ReportFact>) -> Under {
+fn made_under(facts: &Facts, grants: &Grants<'_>, hash: &EventHash, said: &Said<ReportFact>) -> Under {
     let fact = match said.what.claim.map(|token| grants.by_token(token)) {
         Some(Some(fact)) if fact.grant.claimant == said.person => fact,
-        Some(Some(_)) => return Under::Superseded,
+        Some(Some(_)) => return Under::NoClaim,
         // Made out of the home hub's reach, which later gave this reader the case.
         Some(None) | None => match grants.first_to(&said.person) {
             Some(fact) => fact,
-            None => return Under::Tentative,
+            None if facts.requests.values().any(|request| request.person == said.person) => return Under::Tentative,
+            None => return Under::NoClaim,
         },
     };
     let unaware = |later: &&super::facts::GrantFact| {
         later.grant.claimant != fact.grant.claimant && !later.grant.reports.contains(hash)
     };
     if grants.above(fact.grant.token).any(|later| unaware(&later)) {
-        return Under::Superseded;
+        return Under::NoClaim;
     }
     Under::Granted(fact.grant.token)
 }

@@ -317,12 +317,35 @@ fn a_renewed_claim_is_the_same_claim_for_its_report() {
 #[test]
 fn a_tentative_report_stands_until_a_granted_one_arrives_and_the_clinic_sees_changed() {
     let mut scene = open_case();
+    scene.request(Who::Far, Who::Phiri, "1.1");
     let tentative = scene.report(Who::Far, Who::Phiri, Status::Final, None, None);
     assert_eq!((scene.item().standing, place(&scene, tentative)), (Some(tentative), Place::StandingTentative));
+    assert_eq!(scene.item().state, State::Completed);
     grant(&mut scene, Who::Banda, "1.2", 1, &[]);
     let granted = scene.report(Who::Home, Who::Banda, Status::Preliminary, Some(token(1)), None);
     assert_eq!((scene.item().standing, place(&scene, tentative)), (Some(granted), Place::Changed));
     assert_eq!(scene.item().state, State::InProgress, "a preliminary does not complete the case");
+}
+
+#[test]
+fn a_reader_who_never_asked_for_a_case_gives_a_second_read_and_takes_nothing_from_its_holder() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let stray = scene.report(Who::Far, Who::Phiri, Status::Final, None, None);
+    assert_eq!((place(&scene, stray), scene.item().standing), (Place::SecondRead, None));
+    assert_eq!(scene.item().claim.holder(), Some(Who::Banda.person()));
+}
+
+#[test]
+fn a_final_under_a_claim_that_was_refused_leaves_the_case_with_its_holder() {
+    let mut scene = open_case();
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    scene.request(Who::Far, Who::Phiri, "1.3");
+    let tentative = scene.report(Who::Far, Who::Phiri, Status::Final, None, None);
+    assert_eq!(place(&scene, tentative), Place::StandingTentative);
+    assert_eq!(scene.item().claim.holder(), Some(Who::Banda.person()));
+    let granted = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
+    assert_eq!((scene.item().standing, place(&scene, tentative)), (Some(granted), Place::Changed));
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub(super) fn item(case: CaseId, site: NodeId, facts: &Facts, roster: &Roster) -
     let authority = Authority { roster, site };
     let grants = Grants::of(facts, authority);
     let (reports, standing) = reports::resolve(facts, authority, &grants);
-    let final_report = standing.filter(|hash| reports.get(hash).is_some_and(|report| report.status == Status::Final));
+    let standing_report = standing.and_then(|hash| Some((hash, reports.get(&hash)?)));
+    let final_report = standing_report.filter(|(_, report)| report.status == Status::Final);
+    let final_report = final_report.map(|(hash, report)| (hash, report.place));
     let claim = claims::state(facts, authority, &grants, final_report);
     let parcels = parcels(facts, authority);
     let order = facts.orders.get();
