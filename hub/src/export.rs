@@ -13,7 +13,8 @@ use radmesh_protocol::{
     id::{CaseId, Hash, ManifestId, PersonId},
     parcel::{
         PartKind,
-        contents::{Group, InstanceEntry, ReceivedForm, file_meta},
+        contents::{Group, InstanceEntry, ReceivedForm},
+        file_meta::file_meta,
         manifest::Manifest,
     },
     time::Wall,

@@ -140,13 +140,12 @@ impl Hub {
         self.keys.read().expect("no holder of the keys panics").is_some()
     }
 
-    /// Every case of the pool, the most urgent and oldest first.
+    /// Every case of the pool, the one to read first at the front.
     #[must_use]
     pub fn worklist(&self) -> Vec<Row> {
         let node = self.core.read();
         let keys = self.keys.read().expect("no holder of the keys panics");
-        let mut items: Vec<&WorklistItem> = node.worklist().items().collect();
-        items.sort_by_key(|item| (item.class, item.since, item.case));
+        let items = node.worklist().by_priority();
         let row = |item: &&WorklistItem| {
             let here =
                 |manifest: &_| node.parcel(manifest).map_or_else(Ranges::new, |view| Ranges::whole(view.bytes_here));

@@ -25,7 +25,7 @@ pub struct Row {
     pub site: String,
     /// stat, urgent, routine or prior.
     pub class: String,
-    /// scheduled, in progress, completed or cancelled (PS3.4 CC.1.1).
+    /// scheduled, in progress or completed (PS3.4 CC.1.1).
     pub state: String,
     /// Who has claimed it.
     pub claimed_by: Option<String>,

@@ -7,8 +7,7 @@
 use crate::{
     id::{CaseId, Hash, ManifestId, NodeId},
     roster::{Roster, RosterVersion, Term},
-    time::Millis,
-    worklist::item::{CustodyState, State, WorklistItem},
+    worklist::item::WorklistItem,
 };
 use serde::{Deserialize, Serialize};
 
@@ -85,78 +84,13 @@ pub fn wants(roster: &Roster, item: &WorklistItem, node: &NodeId) -> Wants {
     }
 }
 
-/// A node's memory of when a case came to rest here, in its own monotonic time: never a date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rested {
-    /// How long ago the home hub had signed for all of it, as counted here: zero at a restart.
-    pub since_delivered: Millis,
-    /// How long ago the final report was signed, as counted here: zero at a restart.
-    pub since_report: Millis,
-}
-
-/// Days after *delivered* that a spoke keeps a parcel where no standby hub is named: 30.
-pub const ONE_HUB_KEEP: Millis = Millis::from_secs(30 * 24 * 3600);
-/// Time after the home hub's receipt that a relay keeps a parcel: a day.
-pub const RELAY_KEEP: Millis = Millis::from_secs(24 * 3600);
-/// Time after the final report that the claimant's hub keeps a parcel: seven days.
-pub const READER_KEEP: Millis = Millis::from_secs(7 * 24 * 3600);
-
-/// Whether a node may let go of a parcel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Keep {
-    /// It may.
-    #[error("may be freed")]
-    MayFree,
-    /// A custodian's own copy: retention of the archive decides, not this.
-    #[error("kept: this node is its custodian")]
-    Custodian,
-    /// The home hub has not signed for every parcel of the closed Study.
-    #[error("kept: the home hub has not signed for all of it")]
-    NotDelivered,
-    /// No second custodian has.
-    #[error("kept: no second custodian has signed for all of it")]
-    NotSafe,
-    /// The time has not passed.
-    #[error("kept for {} more hours", left.0.div_ceil(3_600_000))]
-    Until {
-        /// How long still.
-        left: Millis,
-    },
-    /// The claim is held or no final report is signed.
-    #[error("kept: a reader here holds the claim, or the report is not final")]
-    Reading,
-}
-
-/// Whether `node` may free the parcels of a case.
-///
-/// A spoke frees nothing before *safe*; where the roster names no standby hub, nothing before 30 days after
-/// *delivered*. `rested` counts in the node's own monotonic time, from when it saw the receipts.
-#[must_use]
-pub fn may_free(roster: &Roster, item: &WorklistItem, node: &NodeId, rested: Rested) -> Keep {
-    let after = |keep: Millis, passed: Millis| match keep.0.checked_sub(passed.0) {
-        None | Some(0) => Keep::MayFree,
-        Some(left) => Keep::Until { left: Millis(left) },
-    };
-    let one_hub = roster.node(&item.site).is_some_and(|spoke| spoke.standby.is_none() || spoke.standby == spoke.home);
-    match (wants(roster, item, node), item.custody) {
-        (Wants::Custodian, _) => Keep::Custodian,
-        (_, CustodyState::Sending) => Keep::NotDelivered,
-        (Wants::Origin, CustodyState::Safe) => Keep::MayFree,
-        (Wants::Origin, CustodyState::Delivered) if one_hub => after(ONE_HUB_KEEP, rested.since_delivered),
-        (Wants::Origin, CustodyState::Delivered) => Keep::NotSafe,
-        (Wants::Relay, _) => after(RELAY_KEEP, rested.since_delivered),
-        (Wants::Reader, _) => Keep::Reading,
-        (Wants::No, _) if item.state == State::Completed => after(READER_KEEP, rested.since_report),
-        (Wants::No, _) => Keep::Reading,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         class::Class,
         roster::Role,
+        worklist::item::CustodyState,
         worklist::scene::{Scene, Who},
     };
 
@@ -169,15 +103,6 @@ mod tests {
         scene
     }
 
-    fn rested(hours: u64) -> Rested {
-        let passed = Millis::from_secs(hours * 3600);
-        Rested { since_delivered: passed, since_report: passed }
-    }
-
-    fn keep(scene: &Scene, who: Who, hours: u64) -> Keep {
-        may_free(&scene.roster, &scene.item(), &who.node(), rested(hours))
-    }
-
     #[test]
     fn a_receipt_names_the_parcel_its_core_names() {
         let mut scene = sent();
@@ -186,16 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn a_spoke_keeps_everything_until_a_second_custodian_has_signed_for_all_of_it() {
+    fn a_case_is_safe_once_a_second_custodian_has_signed_for_all_of_it() {
         let mut scene = sent();
-        scene.receipt(Who::Home, 1);
-        assert_eq!(keep(&scene, Who::Spoke, 9_999), Keep::NotDelivered);
-        scene.receipt(Who::Home, 2);
-        assert_eq!(keep(&scene, Who::Spoke, 9_999), Keep::NotSafe);
-        scene.receipt(Who::Standby, 1);
-        assert_eq!(keep(&scene, Who::Spoke, 9_999), Keep::NotSafe);
-        scene.receipt(Who::Standby, 2);
-        assert_eq!(keep(&scene, Who::Spoke, 0), Keep::MayFree);
+        let steps = [(Who::Home, 1), (Who::Home, 2), (Who::Standby, 1), (Who::Standby, 2)];
+        let states = steps.map(|(by, parcel)| {
+            scene.receipt(by, parcel);
+            scene.item().custody
+        });
+        use CustodyState::{Delivered, Safe, Sending};
+        assert_eq!(states, [Sending, Delivered, Delivered, Safe]);
     }
 
     #[test]
@@ -208,18 +132,17 @@ mod tests {
         scene.parcel(3, 1);
         scene.close(&[(1, 10), (2, 20), (3, 1)]);
         assert_eq!(scene.item().custody, CustodyState::Sending);
-        assert_eq!(keep(&scene, Who::Spoke, 9_999), Keep::NotDelivered);
     }
 
     #[test]
-    fn with_one_hub_a_spoke_keeps_everything_for_thirty_days() {
+    fn with_one_hub_nothing_is_ever_safe() {
         let mut scene = sent();
         scene.admit(Who::Spoke, Role::Spoke, "north", (Some(Who::Home), None), Term(1));
-        scene.receipt(Who::Home, 1);
-        scene.receipt(Who::Home, 2);
+        for by in [Who::Home, Who::Standby] {
+            scene.receipt(by, 1);
+            scene.receipt(by, 2);
+        }
         assert_eq!(scene.item().custody, CustodyState::Delivered);
-        assert_eq!(keep(&scene, Who::Spoke, 30 * 24 - 1), Keep::Until { left: Millis::from_secs(3600) });
-        assert_eq!(keep(&scene, Who::Spoke, 30 * 24), Keep::MayFree);
     }
 
     #[test]
@@ -264,17 +187,5 @@ mod tests {
         let granted = desk.consider(&scene.item(), &scene.roster, crate::time::Mono(0));
         granted.iter().for_each(|body| drop(scene.write(Who::Home, body)));
         assert_eq!(wants(&scene, Who::Far), Wants::Reader);
-        assert_eq!(keep(&scene, Who::Far, 9_999), Keep::NotDelivered);
-    }
-
-    #[test]
-    fn a_relay_frees_after_the_home_hubs_receipts_and_a_day() {
-        let mut scene = sent();
-        scene.receipt(Who::Home, 1);
-        assert_eq!(keep(&scene, Who::Relay, 9_999), Keep::NotDelivered);
-        scene.receipt(Who::Home, 2);
-        assert_eq!(keep(&scene, Who::Relay, 23), Keep::Until { left: Millis::from_secs(3600) });
-        assert_eq!(keep(&scene, Who::Relay, 24), Keep::MayFree);
-        assert_eq!(keep(&scene, Who::Home, 99_999), Keep::Custodian);
     }
 }

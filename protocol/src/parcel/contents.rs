@@ -2,7 +2,7 @@
 //!
 //! The spoke writes it, the hub reads it years later, so it is versioned, and nothing in it is derived anew: every
 //! Instance carries the hash of the bytes that the modality sent, and the hub shows nothing whose hash differs
-//! (`protocol/SPEC.md`, Contents; DICOM PS3.10 section 7.1 for the file meta).
+//! (`protocol/SPEC.md`, Contents).
 
 use crate::{
     id::Hash,
@@ -19,18 +19,13 @@ use std::{fmt, marker::PhantomData};
 /// Version of the layout of [`Contents`] and [`PreviewContents`].
 pub const CONTENTS_VERSION: u16 = 1;
 
-/// UID under 2.25 (PS3.5 annex B.2) of whoever writes a file meta: this project.
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.313467297453012811204536846264318204221";
-/// Name beside it; at most 16 characters (PS3.10 table 7.1-1).
-pub const IMPLEMENTATION_VERSION_NAME: &str = "RADMESH_1";
-
 /// Packed bytes of a Series or late parcel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// [`CONTENTS_VERSION`].
     pub version: u16,
     /// The Study, so that a parcel alone tells whose it is.
-    pub study: Phi<StudyInfo>,
+    pub study: StudyInfo,
     /// In the order in which they were coded.
     #[serde(deserialize_with = "at_most::<GROUPS_MAX, _, _>")]
     pub groups: Vec<Group>,
@@ -42,10 +37,10 @@ pub struct PreviewContents {
     /// [`CONTENTS_VERSION`].
     pub version: u16,
     /// The Study.
-    pub study: Phi<StudyInfo>,
+    pub study: StudyInfo,
     /// What is known of each Series so far.
     #[serde(deserialize_with = "at_most::<GROUPS_MAX, _, _>")]
-    pub series: Vec<Phi<SeriesDigest>>,
+    pub series: Vec<SeriesDigest>,
     /// Small pictures; none in this version.
     #[serde(deserialize_with = "at_most::<GROUPS_MAX, _, _>")]
     pub previews: Vec<Vec<u8>>,
@@ -55,38 +50,38 @@ pub struct PreviewContents {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StudyInfo {
     /// (0020,000D).
-    pub study_instance_uid: String,
+    pub study_instance_uid: Phi<String>,
     /// (0010,0010), as written: `FAMILY^GIVEN`.
-    pub patient_name: String,
+    pub patient_name: Phi<String>,
     /// (0010,0020).
-    pub patient_id: String,
+    pub patient_id: Phi<String>,
     /// (0010,0030), YYYYMMDD.
-    pub birth_date: String,
+    pub birth_date: Phi<String>,
     /// (0010,0040).
-    pub sex: String,
+    pub sex: Phi<String>,
     /// (0008,0050).
-    pub accession_number: String,
+    pub accession_number: Phi<String>,
     /// (0008,0020), YYYYMMDD.
-    pub study_date: String,
+    pub study_date: Phi<String>,
     /// (0008,0030), HHMMSS.
-    pub study_time: String,
+    pub study_time: Phi<String>,
     /// (0008,1030).
-    pub description: String,
+    pub description: Phi<String>,
 }
 
 /// A Series in words for a reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SeriesDigest {
     /// (0020,000E).
-    pub series_instance_uid: String,
+    pub series_instance_uid: Phi<String>,
     /// (0008,0060).
     pub modality: String,
     /// (0020,0011).
     pub number: Option<i32>,
     /// (0008,103E).
-    pub description: String,
+    pub description: Phi<String>,
     /// (0018,0015).
-    pub body_part: String,
+    pub body_part: Phi<String>,
     /// Instances so far.
     pub instances: u32,
     /// Bytes received so far.
@@ -219,44 +214,6 @@ fn known(version: u16) -> Result<(), WireError> {
     if version == CONTENTS_VERSION { Ok(()) } else { Err(WireError::Malformed { what }) }
 }
 
-/// 128 zero bytes, `DICM` and group 0002 for a data set that came by C-STORE: the one fixed rule, so that every hub
-/// exports the same file. Empty for an Instance that came as a file.
-///
-/// Explicit VR little endian, in order of tag: group length, version, SOP Class and Instance UID, Transfer Syntax
-/// UID, implementation class and version, sending and receiving AE title (PS3.10 table 7.1-1).
-#[must_use]
-pub fn file_meta(entry: &InstanceEntry) -> Vec<u8> {
-    let ReceivedForm::DataSet { calling_ae, called_ae } = &entry.received else { return Vec::new() };
-    let mut group = Vec::new();
-    group.extend_from_slice(&[0x02, 0x00, 0x01, 0x00, b'O', b'B', 0, 0, 2, 0, 0, 0, 0, 1]);
-    put(&mut group, 0x0002, b"UI", &entry.sop_class_uid, 0);
-    put(&mut group, 0x0003, b"UI", entry.sop_instance_uid.reveal(), 0);
-    put(&mut group, 0x0010, b"UI", &entry.transfer_syntax, 0);
-    put(&mut group, 0x0012, b"UI", IMPLEMENTATION_CLASS_UID, 0);
-    put(&mut group, 0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, b' ');
-    put(&mut group, 0x0017, b"AE", calling_ae, b' ');
-    put(&mut group, 0x0018, b"AE", called_ae, b' ');
-    let mut file = vec![0; 128];
-    file.extend_from_slice(b"DICM");
-    file.extend_from_slice(&[0x02, 0x00, 0x00, 0x00, b'U', b'L', 4, 0]);
-    file.extend_from_slice(&(group.len() as u32).to_le_bytes());
-    file.extend_from_slice(&group);
-    file
-}
-
-// Values are UIDs and AE titles of at most 64 bytes where they come from; what is longer is cut, never wrapped round.
-fn put(group: &mut Vec<u8>, element: u16, vr: &[u8; 2], value: &str, pad: u8) {
-    let value = value.trim_end_matches(['\0', ' ']).as_bytes();
-    let value = &value[..value.len().min(1024)];
-    let bytes = value.len().next_multiple_of(2);
-    group.extend_from_slice(&[0x02, 0x00]);
-    group.extend_from_slice(&element.to_le_bytes());
-    group.extend_from_slice(vr);
-    group.extend_from_slice(&(bytes as u16).to_le_bytes());
-    group.extend_from_slice(value);
-    group.extend(std::iter::repeat_n(pad, bytes - value.len()));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +239,7 @@ mod tests {
             parts: 1,
             coded: b"abc".to_vec(),
         };
-        let contents = Contents { version: 1, study: Phi::new(StudyInfo::default()), groups: vec![group] };
+        let contents = Contents { version: 1, study: StudyInfo::default(), groups: vec![group] };
         assert_eq!(Contents::parse(&contents.bytes()), Ok(contents.clone()));
         assert!(Contents::parse(&Contents { version: 2, ..contents }.bytes()).is_err());
     }
@@ -290,7 +247,7 @@ mod tests {
     #[test]
     fn a_parcel_full_of_empty_groups_is_refused_before_it_fills_the_memory() {
         let empty = Group { series: Phi::default(), instances: vec![], part: 0, parts: 1, coded: vec![] };
-        let groups = |count| Contents { version: 1, study: Phi::default(), groups: vec![empty.clone(); count] };
+        let groups = |count| Contents { version: 1, study: StudyInfo::default(), groups: vec![empty.clone(); count] };
         assert!(Contents::parse(&groups(GROUPS_MAX).bytes()).is_ok());
         assert!(Contents::parse(&groups(GROUPS_MAX + 1).bytes()).is_err());
         let mut hostile = groups(0).bytes();
@@ -301,21 +258,10 @@ mod tests {
     }
 
     #[test]
-    fn file_meta_is_the_same_on_every_hub_and_its_group_length_is_true() {
-        let data_set = ReceivedForm::DataSet { calling_ae: "CT1".into(), called_ae: "RADMESH".into() };
-        let meta = file_meta(&entry(data_set));
-        assert_eq!(meta[..132], [[0; 128].as_slice(), b"DICM"].concat());
-        let length = u32::from_le_bytes(meta[140..144].try_into().unwrap());
-        assert_eq!(length as usize, meta.len() - 144);
-        assert!(meta.len().is_multiple_of(2));
-        assert!(meta.windows(8).any(|at| at == [0x02, 0, 0x17, 0, b'A', b'E', 4, 0]));
-        assert!(file_meta(&entry(ReceivedForm::File)).is_empty());
-    }
-
-    #[test]
     fn contents_never_print_a_patient() {
-        let study = StudyInfo { patient_name: "Banda^Grace".into(), ..StudyInfo::default() };
-        let contents = PreviewContents { version: 1, study: Phi::new(study), series: vec![], previews: vec![] };
-        assert!(!format!("{contents:?}").contains("Banda"));
+        let study = StudyInfo { patient_name: Phi::new("Banda^Grace".into()), ..StudyInfo::default() };
+        let series = SeriesDigest { description: Phi::new("Grace, left wrist".into()), ..SeriesDigest::default() };
+        let printed = format!("{study:?} {series:?}");
+        assert!(!printed.contains("Banda") && !printed.contains("Grace"), "{printed}");
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod chunk;
 pub mod contents;
+pub mod file_meta;
 pub mod manifest;
 pub mod open;
 pub mod seal;

@@ -38,7 +38,6 @@ pub struct Roster {
     nodes: BTreeMap<NodeId, Member>,
     persons: BTreeMap<PersonId, PersonMember>,
     claim_lease: Millis,
-    unknown: usize,
 }
 
 /// One chain: its statements as they travel, and their hashes.
@@ -154,7 +153,6 @@ impl Roster {
             nodes: BTreeMap::new(),
             persons: BTreeMap::new(),
             claim_lease: CLAIM_LEASE_DEFAULT,
-            unknown: 0,
         }
     }
 
@@ -193,10 +191,9 @@ impl Roster {
         if header.prev != chain.head() {
             return Err(RosterError::Fork { seq });
         }
-        match statement.body()? {
-            Some(body) => self.take(&statement, is_root, body)?,
-            // Next year's statement: kept in its place and forwarded, so that the chain goes on.
-            None => self.unknown += 1,
+        // Next year's statement says nothing here: it is kept in its place and forwarded, so that the chain goes on.
+        if let Some(body) = statement.body()? {
+            self.take(&statement, is_root, body)?;
         }
         let chain = if is_root { &mut self.root } else { &mut self.ministry };
         chain.links.push((hash, bytes.to_vec()));
@@ -385,12 +382,6 @@ impl Roster {
         (self.ministry.next_seq(), self.ministry.head())
     }
 
-    /// Statements of kinds that this build does not know: kept and forwarded.
-    #[must_use]
-    pub const fn unknown(&self) -> usize {
-        self.unknown
-    }
-
     /// BLAKE3 of every chain, its length and its head: equal on two nodes that hold the same statements.
     #[must_use]
     pub fn digest(&self) -> Hash {
@@ -473,12 +464,6 @@ impl Roster {
         self.node(spoke)?.home
     }
 
-    /// A spoke's standby hub.
-    #[must_use]
-    pub fn standby_hub(&self, spoke: &NodeId) -> Option<NodeId> {
-        self.node(spoke)?.standby
-    }
-
     /// Term of a spoke's home hub; 0 for an unknown node.
     #[must_use]
     pub fn term(&self, spoke: &NodeId) -> Term {
@@ -493,12 +478,6 @@ impl Roster {
             Some(member) if member.home == home => member.term,
             Some(member) => Term(member.term.0.saturating_add(1)),
         }
-    }
-
-    /// Relays on a spoke's route, nearest first.
-    #[must_use]
-    pub fn relays(&self, spoke: &NodeId) -> &[NodeId] {
-        self.node(spoke).map_or(&[], |member| &member.via)
     }
 
     /// The pool a node's parcels are sealed to: its region.

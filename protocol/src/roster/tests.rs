@@ -28,7 +28,7 @@ fn roster_says_who_is_a_member_and_where() {
     let north = "north".parse().unwrap();
     assert_eq!(roster.version(), RosterVersion(4));
     assert_eq!((roster.home_hub(&spoke), roster.term(&spoke)), (Some(hub), Term(1)));
-    assert_eq!(roster.relays(&spoke), [relay]);
+    assert_eq!(roster.node(&spoke).unwrap().via, [relay]);
     assert_eq!(roster.pool_of(&spoke), Some(&north));
     assert_eq!(roster.pool_key0(&north), Some((hub, pool.public())));
     assert_eq!(roster.pool_hubs(&north), [hub]);

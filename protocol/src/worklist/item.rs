@@ -27,8 +27,6 @@ pub enum State {
     InProgress,
     /// A final report stands.
     Completed,
-    /// Withdrawn before a final report. No event of format version 1 withdraws a case.
-    Canceled,
 }
 
 impl fmt::Display for State {

@@ -5,7 +5,7 @@
 //! Attributes as in DICOM PS3.3 C.7.1.1, C.7.2.1.
 
 use crate::{
-    limits::{EVENT_BYTES_MAX, INDICATION_CHARS_MAX},
+    limits::EVENT_BYTES_MAX,
     phi::Phi,
     wire::{self, WireError},
 };
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// Plaintext of an order event's sealed body.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OrderDetails {
-    /// The clinical question, in the words of who asked; at most `INDICATION_CHARS_MAX` characters.
+    /// The clinical question, in the words of who asked; at most [`crate::limits::INDICATION_CHARS_MAX`] characters.
     pub indication: Phi<String>,
     /// Patient's Name (0010,0010), as sent: components parted by `^`.
     pub patient_name: Phi<String>,
@@ -45,28 +45,7 @@ pub struct OrderDetails {
     pub undecoded: Vec<String>,
 }
 
-/// An indication over its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the indication has {chars} characters; at most {INDICATION_CHARS_MAX} are allowed")]
-pub struct IndicationError {
-    /// Characters found.
-    pub chars: usize,
-}
-
 impl OrderDetails {
-    /// Sets the clinical question.
-    ///
-    /// # Errors
-    /// [`IndicationError`] over the limit, with the figure.
-    pub fn with_indication(mut self, text: &str) -> Result<Self, IndicationError> {
-        let chars = text.chars().count();
-        if chars > INDICATION_CHARS_MAX {
-            return Err(IndicationError { chars });
-        }
-        self.indication = Phi::new(text.to_owned());
-        Ok(self)
-    }
-
     /// Plaintext for `SealedBody::seal`.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -91,12 +70,5 @@ mod tests {
         let details = OrderDetails { patient_name: Phi::new("Banda^Grace".into()), ..Default::default() };
         assert!(!format!("{details:?}").contains("Banda"));
         assert_eq!(OrderDetails::parse(&details.encode()), Ok(details));
-    }
-
-    #[test]
-    fn an_indication_over_the_limit_is_refused_with_the_figure() {
-        let refused = OrderDetails::default().with_indication(&"é".repeat(INDICATION_CHARS_MAX + 1)).unwrap_err();
-        assert_eq!(refused, IndicationError { chars: INDICATION_CHARS_MAX + 1 });
-        assert!(OrderDetails::default().with_indication(&"é".repeat(INDICATION_CHARS_MAX)).is_ok());
     }
 }

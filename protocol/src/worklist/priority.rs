@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 pub fn first_to_read(a: &WorklistItem, b: &WorklistItem) -> Ordering {
     let rank = |item: &WorklistItem| match item.state {
         State::Scheduled | State::InProgress => 0,
-        State::Completed | State::Canceled => 1,
+        State::Completed => 1,
     };
     let key = |item: &WorklistItem| (rank(item), item.class, item.state, item.since, item.case, item.site);
     key(a).cmp(&key(b))

@@ -115,8 +115,8 @@ impl World {
             flags: vec![],
         };
         let group = Group { series: Phi::new("2.25.10".into()), instances: vec![entry], part: 0, parts: 1, coded };
-        let study = StudyInfo { study_instance_uid: "2.25.9".into(), ..StudyInfo::default() };
-        let contents = Contents { version: CONTENTS_VERSION, study: Phi::new(study), groups: vec![group] };
+        let study = StudyInfo { study_instance_uid: Phi::new("2.25.9".into()), ..StudyInfo::default() };
+        let contents = Contents { version: CONTENTS_VERSION, study, groups: vec![group] };
         let facts = SealFacts {
             federation: self.roster.federation(),
             case: self.case,

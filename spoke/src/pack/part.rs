@@ -74,7 +74,7 @@ pub(crate) struct Sealing {
 pub(crate) struct Load {
     case: CaseId,
     class: Class,
-    study: Phi<StudyInfo>,
+    study: StudyInfo,
     kind: PartKind,
     staged: Vec<(Staged, Vec<Flag>)>,
 }
@@ -103,17 +103,15 @@ impl Load {
 
 /// The preview parcel's content as it stands.
 pub(crate) fn preview(case: &Case) -> PreviewContents {
-    let body_part = case.record.sayings.shown(Fact::BodyPartExamined).to_owned();
-    let digest = |seen: SeriesSeen| {
-        Phi::new(SeriesDigest {
-            series_instance_uid: seen.series.into_revealed(),
-            modality: seen.modality,
-            number: seen.number.trim().parse().ok(),
-            description: seen.description.into_revealed(),
-            body_part: body_part.clone(),
-            instances: seen.instances,
-            bytes: seen.bytes,
-        })
+    let body_part = Phi::new(case.record.sayings.shown(Fact::BodyPartExamined).to_owned());
+    let digest = |seen: SeriesSeen| SeriesDigest {
+        series_instance_uid: seen.series,
+        modality: seen.modality,
+        number: seen.number.trim().parse().ok(),
+        description: seen.description,
+        body_part: body_part.clone(),
+        instances: seen.instances,
+        bytes: seen.bytes,
     };
     let series = case.series().into_values().map(digest).collect();
     PreviewContents { version: CONTENTS_VERSION, study: study_info(case), series, previews: Vec::new() }
@@ -330,10 +328,10 @@ fn empty_part((manifest, sealed): (Vec<u8>, ParcelSealed), piece: u16) -> PartRe
     PartRecord { sealed, seen: None, traces: Vec::new(), damaged: 0, piece, step }
 }
 
-fn study_info(case: &Case) -> Phi<StudyInfo> {
-    let told = |fact| case.record.sayings.shown(fact).to_owned();
-    Phi::new(StudyInfo {
-        study_instance_uid: case.record.study.reveal().clone(),
+fn study_info(case: &Case) -> StudyInfo {
+    let told = |fact| Phi::new(case.record.sayings.shown(fact).to_owned());
+    StudyInfo {
+        study_instance_uid: case.record.study.clone(),
         patient_name: told(Fact::PatientName),
         patient_id: told(Fact::PatientId),
         birth_date: told(Fact::PatientBirthDate),
@@ -342,7 +340,7 @@ fn study_info(case: &Case) -> Phi<StudyInfo> {
         study_date: told(Fact::StudyDate),
         study_time: told(Fact::StudyTime),
         description: told(Fact::StudyDescription),
-    })
+    }
 }
 
 /// The manifest's name, for the log.
