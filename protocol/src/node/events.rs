@@ -97,7 +97,7 @@ impl Node {
                 contact.held_back.insert(*scope);
             } else if self.confirmed.insert(*scope) {
                 let cases = self.worklist.items().filter(|item| Some(item.site) == scope.site());
-                self.changed.extend(cases.map(|item| item.case));
+                self.changed.extend(cases.map(|item| (item.case, item.site)));
             }
         }
     }
@@ -282,15 +282,15 @@ impl Node {
     /// What follows from cases that changed: decisions about claims, witness to reports, offers, notices.
     pub(super) fn cases_changed(&mut self, now: Now) {
         let mut told = BTreeSet::new();
-        while let Some(case) = self.changed.pop_first() {
-            told.insert(case);
-            let Some(item) = self.worklist.item(&case) else { continue };
-            let scope = Scope::Site(item.site);
+        while let Some((case, site)) = self.changed.pop_first() {
+            told.insert((case, site));
+            let Some(item) = self.worklist.item_of(&case, &site) else { continue };
+            let scope = Scope::Site(site);
             let decided = match self.may_decide(scope) {
                 true => self.desk.consider(item, &self.roster, now.mono),
                 false => Vec::new(),
             };
-            let witnessed = self.worklist.to_witness(&case, &self.id, &self.roster);
+            let witnessed = self.worklist.to_witness((&case, &site), &self.id, &self.roster);
             for body in decided {
                 self.append_or_count(scope, &body, now);
             }
@@ -298,8 +298,8 @@ impl Node {
                 self.append_or_count(scope, &Body::Witnessed(witnessed), now);
             }
         }
-        for case in told {
-            self.case_parcels(&case);
+        for (case, site) in told {
+            self.case_parcels(&case, &site);
             self.gate.after(Output::Notice(Notice::Case(case)));
         }
     }
@@ -457,8 +457,8 @@ impl Node {
     }
 
     /// The parcels of a case may be wanted by others, or at another class.
-    fn case_parcels(&mut self, case: &CaseId) {
-        let Some(item) = self.worklist.item(case) else { return };
+    fn case_parcels(&mut self, case: &CaseId, site: &NodeId) {
+        let Some(item) = self.worklist.item_of(case, site) else { return };
         let parcels: Vec<_> = item.parcels.keys().copied().collect();
         for manifest in parcels {
             self.reconsider(&manifest);

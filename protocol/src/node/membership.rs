@@ -91,7 +91,7 @@ impl Node {
             }
             self.share_scopes(link, now);
         }
-        let cases: Vec<CaseId> = self.worklist.items().map(|item| item.case).collect();
+        let cases: Vec<(CaseId, NodeId)> = self.worklist.items().map(|item| (item.case, item.site)).collect();
         self.changed.extend(cases);
         self.reconsider_shelf(now);
     }

@@ -119,7 +119,7 @@ pub struct Node {
     fresh: BTreeMap<Scope, BTreeSet<Origin>>,
     /// Which peer was last asked for what it holds of a scope, and when: two are not asked for the same.
     asked: BTreeMap<Scope, (LinkId, Mono)>,
-    changed: BTreeSet<CaseId>,
+    changed: BTreeSet<(CaseId, NodeId)>,
     /// Scopes of which a peer has shown in this start that our own log is no old copy.
     confirmed: BTreeSet<Scope>,
     grants: BTreeMap<Seq, (Grant, NodeId)>,

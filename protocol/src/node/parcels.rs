@@ -248,7 +248,7 @@ impl Node {
     /// What a class a parcel travels at: by the latest order, or as it was sealed while there is none.
     pub(super) fn class_of(&self, manifest: &Manifest) -> Class {
         let core = manifest.core();
-        match self.worklist.item(&core.case).filter(|item| item.order.is_some()) {
+        match self.worklist.item_of(&core.case, &core.signer).filter(|item| item.order.is_some()) {
             Some(item) if core.kind == PartKind::Preview => item.class.of_preview(),
             Some(item) => item.class,
             None => core.class,
@@ -258,7 +258,7 @@ impl Node {
     /// Why a node is to have a parcel.
     pub(super) fn wants(&self, manifest: &Manifest, node: &NodeId) -> Wants {
         let core = manifest.core();
-        match self.worklist.item(&core.case).filter(|item| item.site == core.signer) {
+        match self.worklist.item_of(&core.case, &core.signer) {
             Some(item) => custody::wants(&self.roster, item, node),
             None => custody::wants_of_site(&self.roster, &core.signer, node),
         }
@@ -421,7 +421,7 @@ impl Node {
         let Some(parcel) = self.shelf.get(manifest).filter(|parcel| !parcel.good().is_empty()) else { return false };
         let core = parcel.manifest().core();
         let why = self.wants(parcel.manifest(), peer);
-        let item = self.worklist.item(&core.case).and_then(|item| item.parcels.get(manifest));
+        let item = self.worklist.item_of(&core.case, &core.signer).and_then(|item| item.parcels.get(manifest));
         let signed = |node: &NodeId| item.is_some_and(|parcel| parcel.receipts.contains_key(node));
         let home_signed = self.roster.home_hub(&core.signer).is_some_and(|home| signed(&home));
         match why {

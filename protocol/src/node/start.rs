@@ -3,7 +3,7 @@
 use super::{Node, Output};
 use crate::{
     custody::Wants,
-    id::{CaseId, ManifestId},
+    id::{CaseId, ManifestId, NodeId},
     log::{Event, Inserted, Way},
     parcel::{chunk::Page, manifest::Manifest},
     record::{Record, Work},
@@ -57,7 +57,7 @@ impl Node {
             self.fold_anew();
         }
         self.worklist.roster_changed(&self.roster);
-        let cases: Vec<CaseId> = self.worklist.items().map(|item| item.case).collect();
+        let cases: Vec<(CaseId, NodeId)> = self.worklist.items().map(|item| (item.case, item.site)).collect();
         self.changed.extend(cases);
         let all: Vec<ManifestId> = self.shelf.iter().map(|(id, _)| *id).collect();
         for manifest in all {

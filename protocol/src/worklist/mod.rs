@@ -53,9 +53,9 @@ impl Worklist {
         Self { federation, cases: BTreeMap::new() }
     }
 
-    /// Folds one event in, and gives the case it is about. Events of a kind this build does not know, of no case,
+    /// Folds one event in, and gives the case it is about and its site. Events of a kind this build does not know, of no case,
     /// or whose body does not fit leave the list as it is; they stay in the logs.
-    pub fn apply(&mut self, event: &Event, roster: &Roster) -> Option<CaseId> {
+    pub fn apply(&mut self, event: &Event, roster: &Roster) -> Option<(CaseId, NodeId)> {
         let Scope::Site(site) = event.scope() else { return None };
         let body = event.body().ok().flatten()?;
         let case = facts::case_of(&body)?;
@@ -65,7 +65,7 @@ impl Worklist {
         facts.since?;
         let item = view::item(case, site, &facts, roster);
         self.cases.insert((case, site), Case { facts, item });
-        Some(case)
+        Some((case, site))
     }
 
     /// Works every case out again. Call when the roster has changed.
@@ -88,12 +88,19 @@ impl Worklist {
         items
     }
 
-    /// The item of a case.
+    /// The item of a case of a site.
+    #[must_use]
+    pub fn item_of(&self, case: &CaseId, site: &NodeId) -> Option<&WorklistItem> {
+        self.cases.get(&(*case, *site)).map(|held| &held.item).filter(|item| is_a_case(item))
+    }
+
+    /// The item of a case; `None` where two sites have one of this id, which no two sound ones do.
     #[must_use]
     pub fn item(&self, case: &CaseId) -> Option<&WorklistItem> {
         let from = (*case, NodeId([0; 32]));
-        let mut of_case = self.cases.range(from..).take_while(|((of, _), _)| of == case).map(|(_, held)| &held.item);
-        of_case.find(|item| is_a_case(item))
+        let of_case = self.cases.range(from..).take_while(|((of, _), _)| of == case).map(|(_, held)| &held.item);
+        let mut of_case = of_case.filter(|item| is_a_case(item));
+        of_case.next().filter(|_| of_case.next().is_none())
     }
 
     /// What the events held show of when a parcel was sealed: the home hub's receipt names its core, written with a
@@ -115,8 +122,13 @@ impl Worklist {
     /// Reports of a case, and once it is safe the other custodians' receipts, that this hub, as the site's home hub,
     /// has not yet borne witness to. The caller appends what is given back to the site's scope.
     #[must_use]
-    pub fn to_witness(&self, case: &CaseId, hub: &NodeId, roster: &Roster) -> Option<(Scope, Witnessed)> {
-        let item = self.item(case)?;
+    pub fn to_witness(
+        &self,
+        (case, site): (&CaseId, &NodeId),
+        hub: &NodeId,
+        roster: &Roster,
+    ) -> Option<(Scope, Witnessed)> {
+        let item = self.item_of(case, site)?;
         let held = self.cases.get(&(item.case, item.site))?;
         let spoke = roster.node(&item.site).filter(|spoke| spoke.home == Some(*hub))?;
         let seen = |event: &&EventHash| held.facts.witnesses.contains_key(&(**event, *hub, spoke.term));

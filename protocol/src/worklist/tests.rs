@@ -209,7 +209,8 @@ fn a_reader_who_lost_the_role_keeps_the_reports_the_home_hub_had_seen_and_signs_
     let mut scene = open_case();
     grant(&mut scene, Who::Banda, "1.2", 1, &[]);
     let before = scene.report(Who::Home, Who::Banda, Status::Preliminary, Some(token(1)), None);
-    let (_, seen) = scene.folded(&scene.written).to_witness(&CASE, &Who::Home.node(), &scene.roster).unwrap();
+    let (_, seen) =
+        scene.folded(&scene.written).to_witness((&CASE, &Who::Spoke.node()), &Who::Home.node(), &scene.roster).unwrap();
     scene.write(Who::Home, &Body::Witnessed(seen));
     let banda = |roles| {
         StatementBody::AdmitPerson(AdmitPerson {
@@ -236,7 +237,8 @@ fn a_revoked_standby_makes_safe_only_what_the_home_hub_had_seen_it_sign() {
     scene.close(&[(1, 10)]);
     scene.receipt(Who::Home, 1);
     scene.receipt(Who::Standby, 1);
-    let (_, seen) = scene.folded(&scene.written).to_witness(&CASE, &Who::Home.node(), &scene.roster).unwrap();
+    let (_, seen) =
+        scene.folded(&scene.written).to_witness((&CASE, &Who::Spoke.node()), &Who::Home.node(), &scene.roster).unwrap();
     scene.write(Who::Home, &Body::Witnessed(seen));
     scene.state(&StatementBody::Revoke(Subject::Node(Who::Standby.node())));
     assert_eq!(scene.item().custody, CustodyState::Safe);
@@ -260,6 +262,21 @@ fn a_revoked_home_hub_grants_and_vouches_no_more() {
     let item = scene.item();
     assert_eq!((item.claim.holder(), item.token), (None, None));
     assert_eq!(item.reports[&report].review, Review::Marked);
+}
+
+#[test]
+fn two_clinics_with_one_case_id_hide_nothing_of_each_other() {
+    let mut scene = open_case();
+    let other = Scope::Site(Who::Far.node());
+    let mut list = scene.folded(&scene.written);
+    let body = scene.written[0].body().unwrap().unwrap();
+    let event = scene.logs(Who::Far).append(&Who::Far.key(), other, &body, Wall(1)).unwrap();
+    assert_eq!(list.apply(&event, &scene.roster), Some((CASE, Who::Far.node())));
+    scene.receipt(Who::Home, 1);
+    let sites = [Who::Spoke.node(), Who::Far.node()];
+    let listed = sites.map(|site| list.item_of(&CASE, &site).map(|item| item.site));
+    assert_eq!(listed, sites.map(Some));
+    assert!(list.item(&CASE).is_none(), "the id alone says which no more");
 }
 
 #[test]
@@ -436,12 +453,17 @@ fn a_report_the_home_hub_saw_before_the_revocation_stays_good() {
     grant(&mut scene, Who::Banda, "1.2", 1, &[]);
     let report = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
     let list = scene.folded(&scene.written);
-    let (scope, witnessed) = list.to_witness(&CASE, &Who::Home.node(), &scene.roster).unwrap();
+    let (scope, witnessed) = list.to_witness((&CASE, &Who::Spoke.node()), &Who::Home.node(), &scene.roster).unwrap();
     assert_eq!(scope, Scope::Site(Who::Spoke.node()));
-    assert!(list.to_witness(&CASE, &Who::Far.node(), &scene.roster).is_none());
+    assert!(list.to_witness((&CASE, &Who::Spoke.node()), &Who::Far.node(), &scene.roster).is_none());
     let unseen = scene.roster.version();
     scene.write(Who::Home, &Body::Witnessed(witnessed));
-    assert!(scene.folded(&scene.written).to_witness(&CASE, &Who::Home.node(), &scene.roster).is_none());
+    assert!(
+        scene
+            .folded(&scene.written)
+            .to_witness((&CASE, &Who::Spoke.node()), &Who::Home.node(), &scene.roster)
+            .is_none()
+    );
     scene.state(&StatementBody::Revoke(Subject::Person(Who::Banda.person())));
     assert!(scene.roster.version() > unseen);
     let item = scene.item();
