@@ -62,6 +62,12 @@ impl Logs {
         self.own.suspect.insert((at, link), said);
     }
 
+    /// Whether something said on a link holds a chain of our own back.
+    #[must_use]
+    pub fn is_doubted_by(&self, link: LinkId) -> bool {
+        self.own.suspect.keys().any(|(_, by)| *by == link)
+    }
+
     /// What was said on a link about our own chains counts no more.
     pub(super) fn end_suspicion(&mut self, link: LinkId) {
         self.own.suspect.retain(|(_, by), _| *by != link);

@@ -6,7 +6,6 @@
 
 use super::{Judgement, LinkId, Node, Notice, Origin, Output, Switch, contact::Contact};
 use crate::{
-    claim::Desk,
     id::{CaseId, NodeId},
     limits::{CREDIT_BYTES_MAX, CTL_MESSAGE_BYTES_MAX, GOSSIP_EVENT_BYTES_MAX},
     log::{
@@ -21,7 +20,6 @@ use crate::{
     time::{Millis, Now},
     transfer::message::{Message, Turn},
     wire,
-    worklist::Worklist,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const GOSSIP_WAIT: Millis = Millis::from_secs(2);
 /// A peer that was asked for what we lack has this long before another is asked for the same.
 const ASK_WAIT: Millis = Millis::from_secs(2);
-/// A peer that says to hold more of our own log than we do has this long for each next event of it.
-const SHOW_WAIT: Millis = Millis::from_secs(30);
 /// Bytes of events in one message at most.
 const BATCH_BYTES_MAX: usize = CTL_MESSAGE_BYTES_MAX / 4;
 
@@ -71,56 +67,6 @@ impl Node {
         self.go_on(now);
     }
 
-    /// What was held back of our own log goes on as soon as nothing speaks against it any more. Unless this disk was
-    /// an old copy that is all; else what nobody had is signed anew.
-    pub(super) fn go_on(&mut self, now: Now) {
-        match self.logs.sign_anew(&self.key, self.config.floor.max(now.wall)) {
-            Ok(anew) => anew.iter().for_each(|event| self.took_in(event, Origin::Own)),
-            Err(_) => self.counters.events_not_written += 1,
-        }
-        let waiting = |contact: &&mut Contact| !contact.held_back.is_empty();
-        let links: Vec<LinkId> = self.contacts.values_mut().filter(waiting).map(|contact| contact.link).collect();
-        for link in links {
-            self.confirm(link);
-            self.pay(link, now);
-        }
-    }
-
-    /// A peer has shown what it holds: scopes in which nothing speaks against our own log are confirmed by it, and
-    /// what waited there for a decision is decided.
-    fn confirm(&mut self, link: LinkId) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
-        let held_back = std::mem::take(&mut contact.held_back);
-        contact.owed.extend(held_back.into_iter().map(|scope| (scope, Way::Synced)));
-        for scope in contact.shared.iter().filter(|scope| contact.known.heard_of(**scope) == Heard::Yes) {
-            if self.logs.doubts_own(*scope) {
-                contact.held_back.insert(*scope);
-            } else if self.confirmed.insert(*scope) {
-                let cases = self.worklist.items().filter(|item| Some(item.site) == scope.site());
-                self.changed.extend(cases.map(|item| (item.case, item.site)));
-            }
-        }
-    }
-
-    /// Whether this node may give cases of a scope away: its log may be an old copy's until a peer has confirmed it.
-    /// Where nobody else who stands holds the scope there is no such peer.
-    fn may_decide(&self, scope: Scope) -> bool {
-        let holds = |node: &NodeId| scope::holds(&self.roster, node, scope) == Holding::Yes;
-        self.confirmed.contains(&scope) || !self.roster.members().any(|m| m.node != self.id && holds(&m.node))
-    }
-
-    /// Events were taken out of the logs: what was folded from them goes too.
-    pub(super) fn fold_anew(&mut self) {
-        self.worklist = Worklist::new(self.config.federation);
-        self.desk = Desk::new(self.id);
-        self.grants.clear();
-        self.receipted.clear();
-        self.announced.clear();
-        let scopes = self.logs.scopes();
-        let events: Vec<Event> = scopes.iter().flat_map(|scope| self.logs.events(*scope).cloned()).collect();
-        events.iter().for_each(|event| drop(self.fold(event)));
-    }
-
     pub(super) fn hear_seen(&mut self, link: LinkId, bytes: u64, now: Now) {
         if let Some(contact) = self.contacts.get_mut(&link) {
             contact.ctl.acknowledged(bytes, CREDIT_BYTES_MAX, now.mono);
@@ -151,7 +97,7 @@ impl Node {
             differ.push(*scope);
         }
         self.send_vectors(link, Turn::Ask, &differ);
-        self.confirm(link);
+        self.confirm(link, now);
     }
 
     pub(super) fn hear_vectors(&mut self, link: LinkId, turn: Turn, vectors: &[Vector], now: Now) {
@@ -170,10 +116,7 @@ impl Node {
         for asks in in_messages(asks) {
             self.tell(link, &Message::Asks(asks));
         }
-        self.confirm(link);
-        if let Some(contact) = self.contacts.get_mut(&link).filter(|contact| !contact.held_back.is_empty()) {
-            contact.show_by.get_or_insert(now.mono.after(SHOW_WAIT));
-        }
+        self.confirm(link, now);
         self.pay(link, now);
     }
 
@@ -220,15 +163,7 @@ impl Node {
                 due.push((contact.link, scopes.into_iter().collect()));
             }
         }
-        let mut silent = false;
-        for contact in self.contacts.values_mut().filter(|c| c.show_by.is_some_and(|by| by <= now.mono)) {
-            contact.show_by = None;
-            contact.known.not_shown(&mut self.logs);
-            silent = true;
-        }
-        if silent {
-            self.go_on(now);
-        }
+        self.wake_held_back(now);
         for (link, scopes) in due {
             self.send_digests(link, &scopes, now);
         }
@@ -286,10 +221,8 @@ impl Node {
             told.insert((case, site));
             let Some(item) = self.worklist.item_of(&case, &site) else { continue };
             let scope = Scope::Site(site);
-            let decided = match self.may_decide(scope) {
-                true => self.desk.consider(item, &self.roster, now.mono),
-                false => Vec::new(),
-            };
+            let decided =
+                if self.may_decide(scope) { self.desk.consider(item, &self.roster, now.mono) } else { Vec::new() };
             let witnessed = self.worklist.to_witness((&case, &site), &self.id, &self.roster);
             for body in decided {
                 self.append_or_count(scope, &body, now);
@@ -403,11 +336,8 @@ impl Node {
         }
         match inserted {
             Inserted::New(events) | Inserted::Fork(events) => {
-                if let (Origin::Link(link), true) = (origin, event.author() == self.id)
-                    && let Some(contact) = self.contacts.get_mut(&link)
-                {
-                    contact.known.shown();
-                    contact.show_by = contact.show_by.map(|_| now.mono.after(SHOW_WAIT));
+                if let (Origin::Link(link), true) = (origin, event.author() == self.id) {
+                    self.shown_our_own(link, now);
                 }
                 events.iter().for_each(|event| self.took_in(event, origin));
             }
@@ -436,7 +366,7 @@ impl Node {
     }
 
     /// Sends a peer the events it lacks, as far as they may be on their way. They leave once they are on disk here.
-    fn pay(&mut self, link: LinkId, now: Now) {
+    pub(super) fn pay(&mut self, link: LinkId, now: Now) {
         loop {
             let Some(contact) = self.contacts.get_mut(&link) else { return };
             let Some((scope, way)) = contact.owed.first_key_value().map(|(scope, way)| (*scope, *way)) else { return };

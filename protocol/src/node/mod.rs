@@ -6,6 +6,7 @@
 //! Source: `protocol/SPEC.md`, Node.
 
 mod answers;
+mod confirmed;
 mod contact;
 mod events;
 mod gate;

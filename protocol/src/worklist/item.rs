@@ -35,7 +35,6 @@ impl fmt::Display for State {
             Self::Scheduled => "scheduled",
             Self::InProgress => "in progress",
             Self::Completed => "completed",
-            Self::Canceled => "cancelled",
         })
     }
 }
