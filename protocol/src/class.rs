@@ -21,6 +21,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// How many there are.
+    pub const COUNT: usize = Self::Prior as usize + 1;
+
     /// Class of a case's preview parcel: one above its case, never above STAT nor below urgent.
     #[must_use]
     pub const fn of_preview(self) -> Self {

@@ -2,6 +2,8 @@
 //!
 //! What is over a limit gets an error that says the limit and the figure.
 
+use crate::class::Class;
+
 /// Bytes of one sealed chunk, its 16-byte tag included: 8 s at 64 kbit/s. Resume is to the byte, so a cut costs less.
 pub const CHUNK_BYTES: u32 = 64 * 1024;
 /// Plaintext bytes of one chunk: RFC 8439's tag is 16 bytes.
@@ -12,8 +14,6 @@ pub const PAGE_CHUNKS: u32 = 128;
 pub const PARCEL_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// A sealed size is a multiple of this, so that it tells less of what is inside.
 pub const PARCEL_PAD_BYTES: u64 = 4096;
-/// Pages of a manifest at most.
-pub const PAGES_MAX: u64 = PARCEL_BYTES_MAX.div_ceil(CHUNK_BYTES as u64 * PAGE_CHUNKS as u64);
 /// Wraps of one key at most: pool, recovery, origin, grants.
 pub const WRAPS_MAX: usize = 64;
 
@@ -68,10 +68,32 @@ pub const FRAGMENT_BYTES_MAX: u32 = 64 * 1024;
 pub const BULK_MESSAGE_BYTES_MAX: usize = FRAGMENT_BYTES_MAX as usize + 64;
 /// Resumable manifests named in one HELLO at most.
 pub const HELLO_RESUME_MAX: usize = 16;
-/// Ranges in one message at most.
+/// Ranges in one message or record at most.
 pub const RANGES_MAX: usize = 512;
 /// Fetches from one peer at once at most.
 pub const FETCHES_MAX: usize = 4;
+/// Slots of fetches that ended, whose last fragments may still come, at most.
+pub const ENDED_SLOTS_MAX: usize = 16;
+/// Fetches served on one link at most.
+pub const SLOTS_MAX: usize = 64;
+/// Offers of one class on one link that wait for their end at most.
+pub const OFFERED_MAX: usize = 8;
+/// Offers of one link whose manifest has not come, at most.
+pub const UNOPENED_MAX: usize = 64;
+/// Damaged parcels asked after on a new link at most.
+pub const SEEKS_MAX: usize = 16;
+/// Parcels of one spoke that are known and have not all come at most: what three links offer at once.
+pub const INCOMPLETE_MAX: usize = 128;
+/// And their sealed bytes at most: what a spoke that sends manifests without parcels can take of a disk.
+pub const INCOMPLETE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Damaged chunks of one parcel taken from one link before another is tried.
+pub const DAMAGED_CHUNKS_MAX: u32 = 3;
+/// Bytes of a page's chunks taken before the page itself must have come.
+pub const BLIND_BYTES_MAX: u64 = 16 * CHUNK_BYTES as u64;
+/// Bytes written that wait for an fsync, at least, on a slow link.
+pub const SYNC_BYTES_MIN: u64 = 64 * 1024;
+/// And at most, on a fast one: half a second's worth in between.
+pub const SYNC_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of credit a receiver gives at most.
 pub const CREDIT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 
@@ -85,6 +107,16 @@ pub const NAME_CHARS_MAX: usize = 128;
 const _: () = assert!(PARCEL_BYTES_MAX.is_multiple_of(PARCEL_PAD_BYTES));
 const _: () = assert!(CHUNK_BYTES as u64 * PAGE_CHUNKS as u64 == 8 * 1024 * 1024);
 const _: () = assert!(CHUNK_BYTES <= FRAGMENT_BYTES_MAX);
+// What is here of a parcel is one range a chunk at most, so that one record or message says all of it.
+const _: () = assert!(PARCEL_BYTES_MAX / CHUNK_BYTES as u64 <= RANGES_MAX as u64);
+// Pages known are a set of 32 bits in NEED.
+const _: () = assert!(PARCEL_BYTES_MAX.div_ceil(CHUNK_BYTES as u64 * PAGE_CHUNKS as u64) <= u32::BITS as u64);
+const _: () = assert!(FETCHES_MAX <= HELLO_RESUME_MAX && FETCHES_MAX + ENDED_SLOTS_MAX <= SLOTS_MAX);
+// An honest peer's offers on one link are never declined for want of room.
+const _: () = assert!(OFFERED_MAX * Class::COUNT <= UNOPENED_MAX && 3 * OFFERED_MAX * Class::COUNT <= INCOMPLETE_MAX);
+const _: () = assert!((OFFERED_MAX * Class::COUNT) as u64 * PARCEL_BYTES_MAX <= INCOMPLETE_BYTES_MAX);
+const _: () = assert!(BLIND_BYTES_MAX <= CREDIT_BYTES_MAX as u64);
+const _: () = assert!(SYNC_BYTES_MIN <= SYNC_BYTES_MAX && SYNC_BYTES_MAX <= CREDIT_BYTES_MAX as u64);
 const _: () = assert!(GOSSIP_EVENT_BYTES_MAX < EVENT_BYTES_MAX && EVENT_BYTES_MAX < CTL_MESSAGE_BYTES_MAX);
 const _: () = assert!(REPORT_TEXT_BYTES_MAX < EVENT_BYTES_MAX);
 const _: () = assert!(STATEMENT_BYTES_MAX < JOIN_BYTES_MAX && JOIN_BYTES_MAX <= CTL_MESSAGE_BYTES_MAX);

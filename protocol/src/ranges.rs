@@ -1,5 +1,6 @@
 //! A set of byte ranges: what of a parcel is here, what is wanted.
 
+use crate::limits::RANGES_MAX;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ pub struct Ranges(Vec<Range<u64>>);
 
 /// Ranges on the wire that are out of order, empty or too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("range {index} is empty, out of order, or over the limit of {} ranges", crate::limits::RANGES_MAX)]
+#[error("range {index} is empty, out of order, or over the limit of {RANGES_MAX} ranges")]
 pub struct RangesError {
     /// The first bad range.
     pub index: usize,
@@ -65,16 +66,27 @@ impl Ranges {
     /// What of `range` is not in the set.
     #[must_use]
     pub fn missing(&self, range: Range<u64>) -> Self {
+        let from = self.0.partition_point(|r| r.end <= range.start);
+        let to = self.0.partition_point(|r| r.start < range.end);
         let mut rest = Self::new();
         rest.insert(range);
-        self.iter().for_each(|have| rest.remove(have));
+        for have in &self.0[from..to.max(from)] {
+            rest.remove(have.clone());
+        }
         rest
     }
 
     /// Whether every byte of `range` is in the set.
     #[must_use]
     pub fn covers(&self, range: &Range<u64>) -> bool {
-        range.is_empty() || self.0.iter().any(|r| r.start <= range.start && range.end <= r.end)
+        let at = self.0.partition_point(|r| r.end < range.end);
+        range.is_empty() || self.0.get(at).is_some_and(|r| r.start <= range.start)
+    }
+
+    /// Takes out the first [`RANGES_MAX`] ranges: as many as one record or message holds.
+    pub fn take_part(&mut self) -> Self {
+        let rest = self.0.split_off(self.0.len().min(RANGES_MAX));
+        Self(std::mem::replace(&mut self.0, rest))
     }
 
     /// Bytes in the set.
@@ -109,7 +121,7 @@ impl TryFrom<Vec<(u64, u64)>> for Ranges {
     fn try_from(pairs: Vec<(u64, u64)>) -> Result<Self, RangesError> {
         let mut end = None;
         for (index, &(from, to)) in pairs.iter().enumerate() {
-            if from >= to || end.is_some_and(|end| from <= end) || index >= crate::limits::RANGES_MAX {
+            if from >= to || end.is_some_and(|end| from <= end) || index >= RANGES_MAX {
                 return Err(RangesError { index });
             }
             end = Some(to);
@@ -142,8 +154,24 @@ mod tests {
                 prop_assert_eq!(Ranges::try_from(Vec::from(set.clone())), Ok(set.clone()));
             }
             let gaps: Vec<u64> = (0..80).filter(|b| !model.contains(b)).collect();
-            prop_assert!(set.missing(0..80).iter().flatten().eq(gaps));
+            prop_assert!(set.missing(0..80).iter().flatten().eq(gaps.iter().copied()));
+            for at in 0..70u64 {
+                let range = at..at + at % 9;
+                prop_assert_eq!(set.covers(&range), range.clone().all(|byte| model.contains(&byte)));
+                prop_assert!(set.missing(range.clone()).iter().flatten().eq(range.filter(|byte| !model.contains(byte))));
+            }
         }
+    }
+
+    #[test]
+    fn a_set_of_any_size_is_journaled_in_parts_that_can_be_read_again() {
+        let gaps: Ranges = (0..1300).map(|n| 2 * n..2 * n + 1).collect();
+        let (mut rest, mut read) = (gaps.clone(), Ranges::new());
+        while !rest.is_empty() {
+            let part = postcard::to_stdvec(&rest.take_part()).unwrap();
+            read.extend(&postcard::from_bytes(&part).unwrap());
+        }
+        assert_eq!(read, gaps);
     }
 
     #[test]

@@ -157,6 +157,11 @@ pub enum Stored {
         /// The bytes.
         bytes: Option<Vec<u8>>,
     },
+    /// A parcel's file is not there, or could not be made: the work on it was not done.
+    NoFile {
+        /// The parcel.
+        manifest: ManifestId,
+    },
     /// The disk is full: the work that asked for space was not done.
     Full,
     /// A write or fsync failed: the node stops acknowledging (RELIABILITY F4).

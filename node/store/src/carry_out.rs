@@ -11,7 +11,7 @@ use crate::{
     store::{Persisting, Store},
 };
 use radmesh_protocol::{
-    id::Hash,
+    id::{Hash, ManifestId},
     record::{Record, Seq, Stored, Work},
 };
 use std::sync::{MutexGuard, PoisonError};
@@ -21,18 +21,23 @@ const WAITING_MAX: usize = 4096;
 
 impl Store {
     /// Performs one piece of work. `Persist` only gathers: [`Store::commit`] makes it true, and answered with
-    /// [`Stored::Full`] it waits for space and need not be given again. The others are done when this returns; work on a file that is not there is answered by nothing, or by `None` where something is read.
+    /// [`Stored::Full`] it waits for space and need not be given again. The others are done when this returns; work on a
+    /// file that is not there is answered with [`Stored::NoFile`], or with `None` where something is read.
     pub fn carry_out(&self, work: Work) -> Vec<Stored> {
         match work {
             Work::Persist(seq, record) => answer(self.persist(seq, record)),
-            Work::Create { manifest, bytes } => answer(blobs::create(&self.latch, manifest, bytes)),
+            Work::Create { manifest, bytes } => on_file(manifest, blobs::create(&self.latch, manifest, bytes)),
             Work::Write { manifest, offset, bytes } => {
-                answer(self.latch.change(|medium| medium.write_at(Name::Parcel(manifest), offset, &bytes)))
+                let written = self.latch.change(|medium| medium.write_at(Name::Parcel(manifest), offset, &bytes));
+                on_file(manifest, written)
             }
             Work::Sync { manifest, ranges } => {
                 let record = Record::Have { manifest, ranges: ranges.clone() };
                 let durable = self.latch.sync(Name::Parcel(manifest)).and_then(|()| self.keep(&record));
-                self.after(durable, || Stored::Durable { manifest, ranges })
+                match durable {
+                    Err(WriteError::Misplaced) => on_file(manifest, durable),
+                    durable => self.after(durable, || Stored::Durable { manifest, ranges }),
+                }
             }
             Work::HashChunk { manifest, chunk } => {
                 let hash = blobs::read_chunk(&self.latch, manifest, chunk).map(|bytes| Hash::of(&bytes));
@@ -126,6 +131,14 @@ impl Store {
 
 fn answer(done: Result<(), WriteError>) -> Vec<Stored> {
     done.err().and_then(refusal).into_iter().collect()
+}
+
+/// Answers work that changes a parcel's file.
+fn on_file(manifest: ManifestId, done: Result<(), WriteError>) -> Vec<Stored> {
+    match done {
+        Err(WriteError::Misplaced) => vec![Stored::NoFile { manifest }],
+        done => answer(done),
+    }
 }
 
 /// What the core hears of a failure.

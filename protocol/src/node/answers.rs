@@ -11,10 +11,7 @@ use crate::{
     ranges::Ranges,
     record::{Record, Work},
     time::Now,
-    transfer::{
-        check::When,
-        shelf::{Checked, Progress},
-    },
+    transfer::{check::When, shelf::Checked},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,20 +94,24 @@ impl Node {
     }
 
     fn verify(&mut self, id: CommandId) {
-        let whole = self.shelf.iter().filter(|(_, parcel)| parcel.progress() == Progress::Complete);
-        let left: BTreeSet<ManifestId> = whole.map(|(manifest, _)| *manifest).collect();
+        let checkable = self.shelf.iter().filter(|(_, parcel)| !parcel.good().is_empty());
+        let left: BTreeSet<ManifestId> = checkable.map(|(manifest, _)| *manifest).collect();
         left.iter().for_each(|manifest| self.checks.want(*manifest, When::Scrub));
         self.waiting.verifying.push(Verifying { id, parcels: left.len(), left, damaged: Vec::new() });
         self.end_verifications();
     }
 
-    /// A file was read back: commands that waited for it go on. Whether it was one that is being announced.
-    pub(super) fn answer_checked(&mut self, manifest: ManifestId, checked: &Checked, now: Now) -> Announcing {
+    /// A file was read back: checks of everything go on without it.
+    pub(super) fn verified(&mut self, manifest: ManifestId, damaged: &[u32]) {
         for verifying in &mut self.waiting.verifying {
             if verifying.left.remove(&manifest) {
-                verifying.damaged.extend(checked.damaged.iter().map(|chunk| (manifest, *chunk)));
+                verifying.damaged.extend(damaged.iter().map(|chunk| (manifest, *chunk)));
             }
         }
+    }
+
+    /// A whole file was read back: whoever announces it gets an answer. Whether it was one that is being announced.
+    pub(super) fn answer_checked(&mut self, manifest: ManifestId, checked: &Checked, now: Now) -> Announcing {
         let Some((id, sealed)) = self.waiting.announcing.remove(&manifest) else { return Announcing::No };
         if !checked.damaged.is_empty() {
             let damaged = checked.damaged.len();

@@ -2,10 +2,10 @@
 //!
 //! A link is used once the peer's HELLO came on it; of several links to one peer one is used, and the node with the
 //! lower id says which. Silence counts only while something is due, and then at both ends: a clinic on a dead
-//! satellite link finds out in seconds, an idle one costs nothing. Source: `protocol/SPEC.md`, Links.
+//! satellite link finds out in seconds, an idle one costs nothing. Source: `protocol/SPEC.md`, Messages.
 
 use crate::{
-    id::NodeId,
+    id::{ManifestId, NodeId},
     log::{Peer, Scope, Way, held::ScopeDigest},
     node::LinkId,
     roster::RosterVersion,
@@ -33,6 +33,8 @@ pub(super) struct Contact {
     pub(super) ctl: Pace,
     pub(super) sender: Sender,
     pub(super) offers: Offers,
+    /// The peer's last offer, if it said that its manifest is the next message.
+    pub(super) manifest_due: Option<ManifestId>,
     pub(super) known: Peer,
     /// Until when our own log waits for what the peer says it has of it.
     pub(super) show_by: Option<Mono>,
@@ -94,6 +96,7 @@ impl Contact {
             ctl: Pace::default(),
             sender: Sender::default(),
             offers: Offers::default(),
+            manifest_due: None,
             known: Peer::new(link),
             show_by: None,
             shared: BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! Links: HELLO on each, one in use to each peer, and an end to those that fall silent.
 //!
 //! Both ends must settle on the same link, or each resets the other's: the node with the lower id decides, for the
-//! newest link on which its HELLO was answered, and says so. Source: `protocol/SPEC.md`, Links.
+//! newest link on which its HELLO was answered, and says so. Source: `protocol/SPEC.md`, Messages.
 
 use super::{
     LinkId, Node, Output,
@@ -25,7 +25,9 @@ impl Node {
         }
         let first = self.in_use(peer).is_none();
         self.receiver.link_up(link);
-        let resume = if first { self.receiver.resume(link, &self.shelf) } else { Vec::new() };
+        let mut space = Vec::new();
+        let resume = if first { self.receiver.resume(link, &self.shelf, now.mono, &mut space) } else { Vec::new() };
+        self.carry_out(space);
         let ours = scope::held_by(&self.roster, &self.id);
         let shared = ours.into_iter().filter(|s| scope::holds(&self.roster, &peer, *s) == scope::Holding::Yes);
         let mut contact = Contact::new(link, peer, now.mono);
@@ -137,6 +139,7 @@ impl Node {
         contact.compared(now.mono);
         contact.roster = hello.roster;
         contact.bulk.allowed(hello.credit);
+        self.memories.entry(contact.peer).or_default().met();
         if hello.roster < self.roster.version() {
             self.send_roster(link, hello.roster);
         }

@@ -3,7 +3,7 @@
 //! It composes the machines of this crate and only routes: an [`Input`] goes to the machine it is for, and what the
 //! machines want done comes out as [`Output`]s, in order. A clinic's report takes this path in the simulator and in
 //! the hospital alike. Nothing is promised to a peer before the disk has said that it is there.
-//! Source: `protocol/SPEC.md`, Node.
+//! Source: `protocol/SPEC.md`, Messages and Storage.
 
 mod answers;
 mod confirmed;
@@ -284,6 +284,11 @@ impl Node {
             }
             Stored::FileHashed { manifest, hashes } => self.file_hashed(manifest, &hashes, now),
             Stored::Read { manifest, offset, bytes } => self.piece_read(manifest, offset, bytes, now),
+            Stored::NoFile { manifest } => {
+                let mut out = Vec::new();
+                self.receiver.no_file(manifest, &mut self.shelf, now.mono, &mut out);
+                self.carry_out(out);
+            }
             Stored::Full => {
                 let mut out = Vec::new();
                 self.receiver.full(&mut self.shelf, now.mono, &mut out);

@@ -2,19 +2,19 @@
 //!
 //! Whoever the roster names on a spoke's route is offered its parcels, and only they get them. The receipt of a home
 //! or standby hub is an event like any other: signed after the whole file was read back, sent after it is on disk.
-//! Source: `protocol/SPEC.md`, Transfer and Custody.
+//! Source: `protocol/SPEC.md`, Messages and Custody.
 
 use super::{LinkId, Node, Notice, Output, answers::Announcing};
 use crate::{
     class::Class,
     custody::{self, Receipt, Wants},
     id::{Hash, ManifestId, NodeId},
-    limits::RANGES_MAX,
+    limits::{INCOMPLETE_BYTES_MAX, INCOMPLETE_MAX, RANGES_MAX, SEEKS_MAX, UNOPENED_MAX},
     log::{Scope, body::Body},
     node::Lane,
     parcel::{PartKind, manifest::Manifest},
     ranges::Ranges,
-    record::{Record, Work},
+    record::Record,
     roster::Role,
     time::Now,
     transfer::{
@@ -26,14 +26,12 @@ use crate::{
     },
 };
 
-/// Offers of one link whose manifest has not come, at most.
-const UNOPENED_MAX: usize = 64;
-/// Damaged parcels asked after on a new link at most.
-const SEEKS_MAX: usize = 16;
-
 impl Node {
     pub(super) fn hear_offer(&mut self, link: LinkId, offer: Offer, now: Now) {
         let manifest = offer.manifest;
+        if let Some(contact) = self.contacts.get_mut(&link) {
+            contact.manifest_due = (offer.with == With::Manifest).then_some(manifest);
+        }
         let Some(parcel) = self.shelf.get(&manifest) else {
             let waiting = self.unopened.range((link, ManifestId([0; 16]))..=(link, ManifestId([0xff; 16]))).count();
             if waiting >= UNOPENED_MAX {
@@ -58,30 +56,43 @@ impl Node {
     }
 
     pub(super) fn hear_manifest(&mut self, link: LinkId, bytes: &[u8], now: Now) {
-        let opened = Manifest::parse(bytes).ok().filter(|manifest| {
-            let signer = self.roster.node(&manifest.core().signer);
-            let sealed_by_spoke = signer.is_some_and(|member| member.role == Role::Spoke);
-            sealed_by_spoke && manifest.verify(&self.config.federation).is_ok()
-        });
-        let Some(manifest) = opened else {
-            self.counters.refused_manifests += 1;
-            return;
-        };
-        let id = manifest.id();
+        let due = self.contacts.get_mut(&link).and_then(|contact| contact.manifest_due.take());
+        let Some(id) = due else { return };
         let Some(class) = self.unopened.remove(&(link, id)) else { return };
-        let wanted = self.wants(&manifest, &self.id).any();
-        if !wanted {
+        let taken = Manifest::parse(bytes).ok().filter(|manifest| manifest.id() == id && self.takes(manifest));
+        let Some(manifest) = taken else {
             self.counters.refused_manifests += 1;
             return self.tell(link, &Message::Decline(id));
-        }
+        };
         if self.shelf.get(&id).is_none() {
             self.keep(Record::Manifest(bytes.to_vec()));
-            let bytes = self.shelf.add(manifest).bytes();
-            self.gate.now(Output::Disk(Work::Create { manifest: id, bytes }));
+            self.shelf.add(manifest);
         }
         self.receiver.want(id, class);
         self.receiver.offered(&id, link);
         self.start_fetches(now);
+    }
+
+    /// Whether a manifest is signed by a spoke whose parcels come here, and there is room for one more of it.
+    fn takes(&self, manifest: &Manifest) -> bool {
+        let signer = self.roster.node(&manifest.core().signer);
+        let sealed_by_spoke = signer.is_some_and(|member| member.role == Role::Spoke);
+        sealed_by_spoke
+            && manifest.verify(&self.config.federation).is_ok()
+            && self.wants(manifest, &self.id).any()
+            && (self.shelf.get(&manifest.id()).is_some() || self.has_room_for(manifest))
+    }
+
+    /// What a spoke announces and does not send is bounded: a manifest is small, and the parcel it asks room for is not.
+    fn has_room_for(&self, manifest: &Manifest) -> bool {
+        let core = manifest.core();
+        let to_come = self.shelf.iter().filter(|(id, parcel)| {
+            let of_spoke = parcel.manifest().core().signer == core.signer;
+            of_spoke && parcel.progress() == Progress::Partial && !self.mending.contains(id)
+        });
+        let (count, bytes) =
+            to_come.fold((0, core.sealed_bytes), |(n, all), (_, parcel)| (n + 1, all + parcel.bytes()));
+        count < INCOMPLETE_MAX && bytes <= INCOMPLETE_BYTES_MAX
     }
 
     pub(super) fn hear_need(&mut self, link: LinkId, need: &Need) {
@@ -225,8 +236,13 @@ impl Node {
         self.checks.done(&manifest);
         let Some(parcel) = self.shelf.get_mut(&manifest) else { return };
         if parcel.progress() == Progress::Partial {
-            // Bytes were lost while it was read; it comes again.
-            return;
+            // Not all of it has come, or bytes were lost while it was read and come again.
+            let damaged = parcel.gone_bad(hashes);
+            self.verified(manifest, &damaged);
+            if !damaged.is_empty() {
+                self.damaged(manifest, &damaged, now);
+            }
+            return self.end_verifications();
         }
         let checked = parcel.check(hashes);
         let pages = checked.learned.iter().filter_map(|page| Some((*page, parcel.page(*page)?.bytes())));
@@ -234,6 +250,7 @@ impl Node {
         for (page, hashes) in pages {
             self.keep(Record::Page { manifest, page, hashes });
         }
+        self.verified(manifest, &checked.damaged);
         let announcing = self.answer_checked(manifest, &checked, now);
         if announcing != Announcing::Refused {
             if checked.damaged.is_empty() {

@@ -1,12 +1,12 @@
 //! Start: everything is rebuilt from the journal, and what the power cut interrupted goes on.
 
-use super::{Node, Output};
+use super::Node;
 use crate::{
     custody::Wants,
     id::{CaseId, ManifestId, NodeId},
     log::{Event, Inserted, Way},
     parcel::{chunk::Page, manifest::Manifest},
-    record::{Record, Work},
+    record::Record,
     time::{Now, Wall},
     transfer::shelf::Progress,
 };
@@ -70,7 +70,7 @@ impl Node {
 
     fn start_parcel(&mut self, manifest: ManifestId) {
         let Some(parcel) = self.shelf.get(&manifest) else { return };
-        let (signed, bytes) = (parcel.manifest(), parcel.bytes());
+        let signed = parcel.manifest();
         let (class, why) = (self.class_of(signed), self.wants(signed, &self.id));
         let unsigned = why == Wants::Custodian && !self.receipted.contains(&manifest);
         let once_whole = self.receipted.contains(&manifest) || why == Wants::Origin;
@@ -83,8 +83,6 @@ impl Node {
                 self.receiver.whole_if_so(&manifest, &self.shelf);
             }
             Progress::Partial if why.any() => {
-                // The file may not have been made before the power went.
-                self.gate.now(Output::Disk(Work::Create { manifest, bytes }));
                 self.receiver.want(manifest, class);
                 if once_whole {
                     self.mending.insert(manifest);

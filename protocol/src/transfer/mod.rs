@@ -3,7 +3,7 @@
 //! The receiver drives. It asks for ranges, keeps every byte as it comes, checks each chunk once it is whole, and
 //! what its disk holds is the only truth about where to go on: a cut costs what was in flight and nothing else.
 //! Each machine here is pure: [`shelf`] knows what is held, [`receiver`] fetches, [`sender`] serves one link,
-//! [`offers`] says what a peer should want, [`pace`] measures the link. Source: `protocol/SPEC.md`, Transfer.
+//! [`offers`] says what a peer should want, [`pace`] measures the link. Source: `protocol/SPEC.md`, Messages.
 
 pub mod check;
 pub mod message;

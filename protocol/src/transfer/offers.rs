@@ -2,14 +2,11 @@
 //!
 //! A clinic with a backlog of a thousand parcels names eight of each class, not a thousand: a STAT film sealed now
 //! is named with the next message. What a peer is known to have is not offered again. Source: `protocol/SPEC.md`,
-//! Transfer.
+//! Messages.
 
-use crate::{class::Class, id::ManifestId};
+use crate::{class::Class, id::ManifestId, limits::OFFERED_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Offers of one class that wait for their end at most.
-const OFFERED_MAX: usize = 8;
 
 /// What is known of a peer, over all its links.
 #[derive(Debug, Default)]
@@ -52,10 +49,9 @@ impl Memory {
         self.manifests.insert(manifest);
     }
 
-    /// Whether the peer has all of a parcel.
-    #[must_use]
-    pub fn holds(&self, manifest: &ManifestId) -> bool {
-        self.has.contains(manifest)
+    /// The peer is met anew: its disk may be another one, and what nobody has signed for is offered again.
+    pub fn met(&mut self) {
+        self.has.clear();
     }
 }
 
@@ -130,11 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_has_is_not_offered_again() {
+    fn what_a_peer_has_is_not_offered_again_until_it_is_met_anew() {
         let (mut offers, mut memory) = (Offers::default(), Memory::default());
         memory.has(ManifestId([1; 16]));
         offers.consider(ManifestId([1; 16]), Class::Stat, 1, &memory);
         assert_eq!(offers.next(&mut memory), None);
+        memory.met();
+        offers.consider(ManifestId([1; 16]), Class::Stat, 1, &memory);
+        assert!(offers.next(&mut memory).is_some());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! A queue that exists can't be jumped, so the bytes in flight are bounded beforehand: a STAT film offered while a
 //! CT is on its way waits a second and a half, not a minute. Rate and round trip are measured from what the peer
-//! acknowledges; nothing is sent to measure them. Source: `protocol/SPEC.md`, Credit; the figures are those of
+//! acknowledges; nothing is sent to measure them. Source: `protocol/SPEC.md`, Messages; the figures are those of
 //! `docs/replication.md`.
 
 use crate::{

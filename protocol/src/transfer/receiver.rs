@@ -2,7 +2,7 @@
 //!
 //! It asks for what is missing and says what is on disk; nobody else decides what is sent. A peer that lies is left
 //! for another, a link that drops costs what was in flight, and a STAT parcel takes the place of the least urgent
-//! fetch without losing a byte of it. Source: `protocol/SPEC.md`, Transfer.
+//! fetch without losing a byte of it. Source: `protocol/SPEC.md`, Messages.
 
 use super::{
     Effect,
@@ -12,7 +12,10 @@ use super::{
 use crate::{
     class::Class,
     id::{Hash, ManifestId},
-    limits::{CHUNK_BYTES, CREDIT_BYTES_MAX, FETCHES_MAX, PAGE_CHUNKS, RANGES_MAX},
+    limits::{
+        BLIND_BYTES_MAX, CHUNK_BYTES, CREDIT_BYTES_MAX, DAMAGED_CHUNKS_MAX, ENDED_SLOTS_MAX, FETCHES_MAX, PAGE_CHUNKS,
+        SYNC_BYTES_MAX, SYNC_BYTES_MIN,
+    },
     node::LinkId,
     parcel::chunk::Page,
     ranges::Ranges,
@@ -22,18 +25,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bytes written that wait for an fsync at least, on a slow link.
-const SYNC_BYTES_MIN: u64 = 64 * 1024;
-/// And at most, on a fast one: half a second's worth in between.
-const SYNC_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes written wait for an fsync at most this long.
 const SYNC_WAIT: Millis = Millis::from_secs(2);
-/// Damaged chunks of one parcel taken from one link before another is tried.
-const DAMAGED_MAX: u32 = 3;
-/// Bytes of a page's chunks taken before the page itself must have come.
-const BLIND_BYTES_MAX: u64 = 16 * CHUNK_BYTES as u64;
-/// Slots of fetches that ended, whose last fragments may still come.
-const ENDED_SLOTS_MAX: usize = 16;
+/// A peer that brought damage is tried again after this: its disk may have been mended.
+const BLAME_AGE: Millis = Millis::from_secs(600);
 /// A full disk is tried again after this.
 const FULL_WAIT: Millis = Millis::from_secs(60);
 
@@ -69,7 +64,7 @@ pub struct Counters {
     pub damaged_chunks: u64,
     /// Pages that did not have theirs.
     pub wrong_pages: u64,
-    /// Fragments that belong to no fetch or cross a chunk's end.
+    /// Fragments that belong to no fetch, cross a chunk's end, or leave a gap in it.
     pub strays: u64,
 }
 
@@ -78,7 +73,9 @@ struct Fetch {
     class: Class,
     order: u64,
     offered: BTreeSet<LinkId>,
-    damaged: BTreeMap<LinkId, u32>,
+    damaged: BTreeMap<LinkId, Blame>,
+    /// Links that brought all there is of a chunk not yet proved; none where several did.
+    sole: BTreeMap<u32, LinkId>,
     /// Links left because they had nothing more.
     dried: BTreeSet<LinkId>,
     from: Option<(LinkId, Slot)>,
@@ -93,6 +90,13 @@ struct Fetch {
     pending_since: Mono,
     syncing: Option<Ranges>,
     proving: BTreeSet<u32>,
+}
+
+/// Damage that a link brought.
+#[derive(Debug, Clone, Copy)]
+struct Blame {
+    chunks: u32,
+    last: Mono,
 }
 
 /// One link as a source.
@@ -131,13 +135,16 @@ impl Receiver {
     }
 
     /// What to go on with at once on a new link to a peer that has offered nothing yet.
-    pub fn resume(&mut self, link: LinkId, shelf: &Shelf) -> Vec<Need> {
+    pub fn resume(&mut self, link: LinkId, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) -> Vec<Need> {
+        if self.full_until.is_some_and(|until| now < until) {
+            return Vec::new();
+        }
         let mut idle: Vec<_> = self.fetches.iter().filter(|(_, fetch)| fetch.from.is_none()).collect();
         idle.sort_by_key(|(_, fetch)| (fetch.class, fetch.order));
         let idle: Vec<ManifestId> = idle.into_iter().map(|(id, _)| *id).collect();
         let wanted = idle.into_iter().filter(|id| shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty()));
         let wanted: Vec<ManifestId> = wanted.take(FETCHES_MAX).collect();
-        wanted.into_iter().filter_map(|id| self.begin(id, link, shelf)).collect()
+        wanted.into_iter().filter_map(|id| self.begin(id, link, shelf, out)).collect()
     }
 
     /// A parcel is wanted; its manifest is on the shelf. Wanted again, it may have another class.
@@ -149,6 +156,7 @@ impl Receiver {
             order,
             offered: BTreeSet::new(),
             damaged: BTreeMap::new(),
+            sole: BTreeMap::new(),
             dried: BTreeSet::new(),
             from: None,
             asked: 0,
@@ -193,15 +201,16 @@ impl Receiver {
     /// Starts what can be started: the most urgent first, one place for each class that waits, a less urgent fetch
     /// giving way where all places are taken.
     pub fn start(&mut self, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) {
-        if self.full_until.is_some_and(|until| now < until) {
+        self.fetches.values_mut().for_each(|fetch| fetch.forgive(now));
+        self.full_until = self.full_until.filter(|until| now < *until);
+        if self.full_until.is_some() {
             return;
         }
-        self.full_until = None;
         self.leave_the_dry(out);
         let links: Vec<LinkId> = self.sources.keys().copied().collect();
         for link in links {
             while let Some(id) = self.next_for(link, shelf, out) {
-                if let Some(need) = self.begin(id, link, shelf) {
+                if let Some(need) = self.begin(id, link, shelf, out) {
                     out.push(Effect::Tell(link, Message::Need(need)));
                 }
             }
@@ -213,16 +222,17 @@ impl Receiver {
     pub fn next_due(&self) -> Option<Mono> {
         let idle = |fetch: &&Fetch| fetch.syncing.is_none() && !fetch.pending.is_empty();
         let unsynced = self.unsynced.iter().filter_map(|id| self.fetches.get(id)).filter(idle);
-        unsynced.map(|fetch| fetch.pending_since.after(SYNC_WAIT)).chain(self.full_until).min()
+        let blamed =
+            self.fetches.values().filter(|fetch| fetch.from.is_none()).flat_map(|fetch| fetch.damaged.values());
+        let forgiven = blamed.map(|blame| blame.last.after(BLAME_AGE));
+        unsynced.map(|fetch| fetch.pending_since.after(SYNC_WAIT)).chain(forgiven).chain(self.full_until).min()
     }
 
     /// Time has passed.
     pub fn wake(&mut self, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
         let unsynced: Vec<ManifestId> = self.unsynced.iter().copied().collect();
         unsynced.iter().for_each(|id| self.sync_if_due(id, shelf, now, out));
-        if self.full_until.is_some_and(|until| until <= now) {
-            self.start(shelf, now, out);
-        }
+        self.start(shelf, now, out);
     }
 
     /// A fragment came.
@@ -243,18 +253,27 @@ impl Receiver {
         };
         let chunk = u32::try_from(frag.offset / u64::from(CHUNK_BYTES)).unwrap_or(u32::MAX);
         let range = frag.offset..frag.offset.saturating_add(length);
-        if chunk >= parcel.manifest().core().chunks || range.end > parcel.chunk_range(chunk).end {
+        let outside = chunk >= parcel.manifest().core().chunks || range.end > parcel.chunk_range(chunk).end;
+        if outside || !parcel.goes_on_at(range.start) {
             self.counters.strays += 1;
             return;
         }
         if fetch.from == Some((link, frag.slot)) {
             fetch.came += length;
+            if parcel.page(chunk / PAGE_CHUNKS).is_none() {
+                fetch.blind += length;
+            }
         }
         let new = parcel.here().missing(range);
         self.counters.bytes_again += length - new.bytes();
         for part in new.iter() {
             let at = (part.start - frag.offset) as usize..(part.end - frag.offset) as usize;
             out.push(Effect::Disk(Work::Write { manifest, offset: part.start, bytes: frag.data[at].to_vec() }));
+            if part.start == parcel.chunk_range(chunk).start {
+                fetch.sole.insert(chunk, link);
+            } else if fetch.sole.get(&chunk) != Some(&link) {
+                fetch.sole.remove(&chunk);
+            }
             parcel.wrote(part.clone());
             if fetch.pending.is_empty() {
                 fetch.pending_since = now;
@@ -263,12 +282,10 @@ impl Receiver {
             fetch.pending.insert(part);
         }
         fetch.asked = fetch.asked.saturating_sub(new.bytes());
-        if parcel.page(chunk / PAGE_CHUNKS).is_none() {
-            fetch.blind += length;
-        }
         fetch.prove(manifest, parcel, chunk, out);
         let (blind, asked) = (fetch.blind, fetch.asked);
         if blind > BLIND_BYTES_MAX {
+            fetch.blame(link, DAMAGED_CHUNKS_MAX, now);
             self.leave(&manifest, Why::Damaged, out);
             self.start(shelf, now, out);
         } else if asked == 0 {
@@ -289,7 +306,7 @@ impl Receiver {
         let learned = Page::parse(&of.hashes).is_ok_and(|page| parcel.learn_page(of.page, page).is_ok());
         if !learned {
             self.counters.wrong_pages += 1;
-            fetch.damaged.insert(link, DAMAGED_MAX);
+            fetch.blame(link, DAMAGED_CHUNKS_MAX, now);
             if fetch.from.is_some_and(|(from, _)| from == link) {
                 self.leave(&of.manifest, Why::Damaged, out);
                 self.start(shelf, now, out);
@@ -315,6 +332,7 @@ impl Receiver {
     ) {
         let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&manifest), shelf.get_mut(&manifest)) else { return };
         fetch.proving.remove(&chunk);
+        let sole = fetch.sole.remove(&chunk);
         match parcel.prove(chunk, hash) {
             Proof::Gone => {}
             Proof::Right => {
@@ -323,8 +341,9 @@ impl Receiver {
             }
             Proof::Wrong => {
                 self.counters.damaged_chunks += 1;
-                if let Some((link, _)) = fetch.from {
-                    *fetch.damaged.entry(link).or_default() += 1;
+                // Of a chunk that two peers brought nobody knows whose part was wrong.
+                if let Some(link) = sole.filter(|link| self.sources.contains_key(link)) {
+                    fetch.blame(link, 1, now);
                 }
                 self.lose(&manifest, [chunk].into_iter(), shelf, now, out);
             }
@@ -341,10 +360,7 @@ impl Receiver {
         out: &mut Vec<Effect>,
     ) {
         let Some(parcel) = shelf.get_mut(&manifest) else { return };
-        let wrong = parcel.durable(ranges);
-        if !wrong.is_empty() {
-            out.push(Effect::Keep(Record::Lost { manifest, ranges: wrong }));
-        }
+        keep_lost(manifest, parcel.durable(ranges), out);
         let Some(fetch) = self.fetches.get_mut(&manifest) else { return };
         let synced = fetch.syncing.take();
         if let (Some((link, _)), Some(synced)) = (fetch.from, synced) {
@@ -374,9 +390,8 @@ impl Receiver {
             fetch.pending.remove(range.clone());
             ranges.insert(range);
         }
-        out.push(Effect::Keep(Record::Lost { manifest: *manifest, ranges: ranges.clone() }));
-        let lied = fetch.from.is_some_and(|(link, _)| fetch.damaged.get(&link).is_some_and(|n| *n >= DAMAGED_MAX));
-        if lied {
+        keep_lost(*manifest, ranges.clone(), out);
+        if fetch.from.is_some_and(|(link, _)| fetch.distrusts(&link)) {
             self.leave(manifest, Why::Damaged, out);
         } else {
             self.ask_again(manifest, &ranges, shelf, out);
@@ -428,9 +443,22 @@ impl Receiver {
         for id in ids {
             self.leave(&id, Why::Full, out);
             let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&id), shelf.get_mut(&id)) else { continue };
-            let unsure = std::mem::take(&mut fetch.pending);
-            unsure.iter().chain(fetch.syncing.iter().flat_map(Ranges::iter)).for_each(|range| parcel.lose(range));
+            let unsure = [std::mem::take(&mut fetch.pending), fetch.syncing.take().unwrap_or_default()];
+            unsure.iter().flat_map(Ranges::iter).for_each(|range| parcel.lose(range));
         }
+        self.unsynced.clear();
+    }
+
+    /// A parcel's file is not there: nothing of it counts. Its place may have been refused by a full disk.
+    pub fn no_file(&mut self, manifest: ManifestId, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        if let Some(parcel) = shelf.get_mut(&manifest) {
+            let whole = Ranges::whole(parcel.bytes());
+            if !parcel.have().is_empty() {
+                keep_lost(manifest, whole.clone(), out);
+            }
+            whole.iter().for_each(|range| parcel.lose(range));
+        }
+        self.full(shelf, now, out);
     }
 
     /// What fetches came to since this was last called.
@@ -442,11 +470,6 @@ impl Receiver {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Parcels wanted and not complete.
-    pub fn wanted(&self) -> impl Iterator<Item = &ManifestId> {
-        self.fetches.keys()
     }
 
     /// Looks at a parcel of which all may be here, as after a restart.
@@ -473,7 +496,7 @@ impl Receiver {
         let waits = |(id, fetch): &(&ManifestId, &Fetch)| {
             fetch.from.is_none()
                 && fetch.offered.contains(&link)
-                && fetch.damaged.get(&link).is_none_or(|n| *n < DAMAGED_MAX)
+                && !fetch.distrusts(&link)
                 && shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty())
         };
         let mut waiting: Vec<_> =
@@ -496,10 +519,8 @@ impl Receiver {
     fn leave_the_dry(&mut self, out: &mut Vec<Effect>) {
         let dry = |(id, fetch): (&ManifestId, &Fetch)| {
             let (link, _) = fetch.from?;
-            let good = |other: &&LinkId| {
-                !fetch.dried.contains(other) && fetch.damaged.get(other).is_none_or(|n| *n < DAMAGED_MAX)
-            };
-            let other = fetch.offered.iter().any(|other| *other != link && good(&other));
+            let good = |other: &LinkId| !fetch.dried.contains(other) && !fetch.distrusts(other);
+            let other = fetch.offered.iter().any(|other| *other != link && good(other));
             (fetch.is_dry() && other).then_some((*id, link))
         };
         let dry: Vec<(ManifestId, LinkId)> = self.fetches.iter().filter_map(dry).collect();
@@ -512,9 +533,10 @@ impl Receiver {
         }
     }
 
-    /// Takes a slot on a link for a parcel.
-    fn begin(&mut self, id: ManifestId, link: LinkId, shelf: &Shelf) -> Option<Need> {
-        let (source, fetch) = (self.sources.get_mut(&link)?, self.fetches.get_mut(&id)?);
+    /// Takes a slot on a link for a parcel, and space on the disk for one of which nothing is here: not before, so
+    /// that manifests alone take none.
+    fn begin(&mut self, id: ManifestId, link: LinkId, shelf: &Shelf, out: &mut Vec<Effect>) -> Option<Need> {
+        let (source, fetch, parcel) = (self.sources.get_mut(&link)?, self.fetches.get_mut(&id)?, shelf.get(&id)?);
         let slot = Slot(source.next_slot);
         source.next_slot = source.next_slot.wrapping_add(1);
         source.slots.insert(slot, id);
@@ -529,8 +551,10 @@ impl Receiver {
         fetch.asked = 0;
         fetch.came = 0;
         fetch.dry_after = None;
-        let missing = shelf.get(&id)?.missing();
-        fetch.need(id, &missing, shelf)
+        if parcel.here().is_empty() {
+            out.push(Effect::Disk(Work::Create { manifest: id, bytes: parcel.bytes() }));
+        }
+        fetch.need(id, &parcel.missing(), shelf)
     }
 
     /// Asks for ranges of which nothing is on its way, from where the rest comes from.
@@ -543,11 +567,12 @@ impl Receiver {
     fn leave(&mut self, id: &ManifestId, why: Why, out: &mut Vec<Effect>) {
         let Some(fetch) = self.fetches.get_mut(id) else { return };
         let Some((link, slot)) = fetch.from.take() else { return };
-        if why == Why::Damaged {
-            fetch.damaged.insert(link, DAMAGED_MAX);
-        }
         out.push(Effect::Tell(link, Message::Cancel(slot, why)));
         self.retire(link, id);
+        // Of other fetches the last fragments are on their way, and welcome.
+        if let (Why::Damaged | Why::Full, Some(source)) = (why, self.sources.get_mut(&link)) {
+            source.slots.remove(&slot);
+        }
     }
 
     fn retire(&mut self, link: LinkId, id: &ManifestId) {
@@ -566,7 +591,7 @@ impl Receiver {
         let enough = (rate / 2).clamp(SYNC_BYTES_MIN, SYNC_BYTES_MAX);
         let long = now.since(fetch.pending_since) >= SYNC_WAIT;
         if fetch.pending.bytes() >= enough || long || parcel.here().covers(&(0..parcel.bytes())) {
-            let ranges = std::mem::take(&mut fetch.pending);
+            let ranges = fetch.pending.take_part();
             fetch.syncing = Some(ranges.clone());
             out.push(Effect::Disk(Work::Sync { manifest: *id, ranges }));
         }
@@ -579,10 +604,26 @@ impl Fetch {
         self.dry_after.is_some_and(|sent| self.came <= sent)
     }
 
+    /// Counts damaged chunks against a link.
+    fn blame(&mut self, link: LinkId, chunks: u32, now: Mono) {
+        let before = self.damaged.get(&link).map_or(0, |blame| blame.chunks);
+        self.damaged.insert(link, Blame { chunks: before + chunks, last: now });
+    }
+
+    /// Whether a link has brought so much damage that nothing is fetched from it.
+    fn distrusts(&self, link: &LinkId) -> bool {
+        self.damaged.get(link).is_some_and(|blame| blame.chunks >= DAMAGED_CHUNKS_MAX)
+    }
+
+    /// Forgets blame that is old.
+    fn forgive(&mut self, now: Mono) {
+        self.damaged.retain(|_, blame| now < blame.last.after(BLAME_AGE));
+    }
+
     /// Asks for ranges, as far as one message names them.
     fn need(&mut self, manifest: ManifestId, ranges: &Ranges, shelf: &Shelf) -> Option<Need> {
         let ((_, slot), parcel) = (self.from?, shelf.get(&manifest)?);
-        let ranges: Ranges = ranges.iter().take(RANGES_MAX).collect();
+        let ranges = ranges.clone().take_part();
         self.asked += ranges.bytes();
         (!ranges.is_empty()).then(|| Need { slot, manifest, ranges, pages: parcel.pages() })
     }
@@ -591,6 +632,13 @@ impl Fetch {
         if parcel.is_unproved(chunk) && self.proving.insert(chunk) {
             out.push(Effect::Disk(Work::HashChunk { manifest, chunk }));
         }
+    }
+}
+
+/// Journals that ranges are no longer here.
+fn keep_lost(manifest: ManifestId, mut ranges: Ranges, out: &mut Vec<Effect>) {
+    while !ranges.is_empty() {
+        out.push(Effect::Keep(Record::Lost { manifest, ranges: ranges.take_part() }));
     }
 }
 

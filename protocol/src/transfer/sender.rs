@@ -2,7 +2,7 @@
 //!
 //! It reads no further ahead than may be in flight, so a STAT film that is asked for in the middle of a CT goes out
 //! with the next fragment. It sends only chunks it has itself found right, of a parcel that may still be arriving:
-//! a relay passes on a Study while it comes. Source: `protocol/SPEC.md`, Transfer.
+//! a relay passes on a Study while it comes. Source: `protocol/SPEC.md`, Messages.
 
 use super::{
     Effect,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     class::Class,
     id::ManifestId,
-    limits::{CHUNK_BYTES, PAGE_CHUNKS},
+    limits::{CHUNK_BYTES, PAGE_CHUNKS, SLOTS_MAX},
     node::LinkId,
     ranges::Ranges,
     record::Work,
@@ -22,8 +22,6 @@ use crate::{
 };
 use std::{collections::BTreeMap, ops::Range};
 
-/// Fetches served on one link at most.
-const SLOTS_MAX: usize = 64;
 /// Bytes of a parcel that a page covers.
 const PAGE_BYTES: u64 = CHUNK_BYTES as u64 * PAGE_CHUNKS as u64;
 

@@ -2,7 +2,7 @@
 //!
 //! Three sets a parcel, each inside the one before: *here* (written), *have* (durable and journaled) and *good*
 //! (whole chunks whose hash was read back and is the manifest's). Only good chunks are sent on, only durable ones
-//! survive a power cut, and a chunk that turns out wrong leaves all three. Source: `protocol/SPEC.md`, Transfer.
+//! survive a power cut, and a chunk that turns out wrong leaves all three. Source: `protocol/SPEC.md`, Messages.
 
 use crate::{
     id::{Hash, ManifestId},
@@ -194,6 +194,13 @@ impl Parcel {
         Ok(())
     }
 
+    /// Whether bytes at an offset leave no gap in their chunk: of any chunk its beginning is here, and so what is here
+    /// is one range a chunk at most, whoever sends it.
+    #[must_use]
+    pub fn goes_on_at(&self, offset: u64) -> bool {
+        offset.is_multiple_of(u64::from(CHUNK_BYTES)) || self.here.covers(&(offset - 1..offset))
+    }
+
     /// Bytes were written.
     pub fn wrote(&mut self, range: Range<u64>) {
         self.here.insert(range);
@@ -290,6 +297,15 @@ impl Parcel {
             self.progress = Progress::Complete;
         }
         checked
+    }
+
+    /// Chunks that were found right before, of a parcel that is still coming, and are not what was read back now.
+    #[must_use]
+    pub fn gone_bad(&self, hashes: &[Option<Hash>]) -> Vec<u32> {
+        let found = |chunk: &u32| hashes.get(*chunk as usize).copied().flatten();
+        let was_good = |chunk: &u32| self.good.covers(&self.chunk_range(*chunk));
+        let chunks = (0..self.manifest.core().chunks).filter(was_good);
+        chunks.filter(|chunk| found(chunk) != self.chunk_hash(*chunk)).collect()
     }
 
     fn page_chunks(&self, page: u32) -> Range<u32> {

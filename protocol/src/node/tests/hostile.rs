@@ -3,12 +3,17 @@
 use super::world::{Tamper, World};
 use crate::{
     class::Class,
+    id::CaseId,
+    limits::{FETCHES_MAX, INCOMPLETE_MAX, OFFERED_MAX},
     log::{Scope, Way},
-    node::{Input, Lane},
+    node::{Input, Lane, LinkId},
     parcel::chunk::Page,
     ranges::Ranges,
     roster::Role::{Hub, Relay, Spoke},
-    transfer::message::{Frag, Message, Need, Parsed, Slot},
+    transfer::{
+        message::{Frag, Message, Need, Offer, Parsed, Slot},
+        offers::With,
+    },
 };
 
 const SPOKE: usize = 0;
@@ -143,4 +148,119 @@ fn fragments_nobody_asked_for_are_dropped() {
     }
     assert_eq!(world.node(HUB).counters().received.strays, 3);
     assert!(world.machines[HUB].disk.files.is_empty());
+}
+
+/// The slot of the first fetch that a node has asked for.
+fn slot_of(world: &World, at: usize) -> Option<Slot> {
+    world.said(at).find_map(|(_, message)| if let Message::Need(need) = message { Some(need.slot) } else { None })
+}
+
+fn fragment(world: &mut World, to: usize, link: LinkId, frag: Frag<'_>) {
+    world.input(to, Input::Message { link, lane: Lane::Bulk, bytes: frag.encode() });
+}
+
+#[test]
+fn gaps_that_a_peer_makes_do_not_keep_a_node_from_starting_again() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    let link = world.connect(SPOKE, HUB);
+    world.until(10, |w| slot_of(w, HUB).is_some());
+    world.cut_silently(link);
+    let slot = slot_of(&world, HUB).unwrap();
+    for offset in 0..600 {
+        fragment(&mut world, HUB, link, Frag { slot, offset: 2 * offset, data: &[1] });
+    }
+    world.run(4_000);
+    let strays = world.node(HUB).counters().received.strays;
+    world.power_cut(HUB);
+    world.connect(SPOKE, HUB);
+    world.until(20, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    assert_eq!(strays, 599, "only the first begins where its chunk does");
+}
+
+#[test]
+fn what_a_liar_sends_after_it_was_left_is_not_taken() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    world.tamper = Some(lie_about_bytes(SPOKE));
+    let link = world.connect(SPOKE, HUB);
+    let left = |(_, message)| matches!(message, Message::Cancel(..));
+    world.until(10, |w| w.said(HUB).any(left));
+    let slot = slot_of(&world, HUB).unwrap();
+    world.run(2_000);
+    let before = world.node(HUB).counters().received.strays;
+    let offset = parcel.bytes.len() as u64 / 65_536 * 65_536;
+    fragment(&mut world, HUB, link, Frag { slot, offset, data: &[1; 9] });
+    assert_eq!(world.node(HUB).counters().received.strays, before + 1);
+}
+
+#[test]
+fn manifests_without_their_parcels_take_little_of_a_hub() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let link = world.connect(SPOKE, HUB);
+    world.run(1_000);
+    let count = INCOMPLETE_MAX + 20;
+    for _ in 0..count {
+        let parcel = world.seal_of(SPOKE, CaseId([1; 32]), 100, Class::Routine);
+        let (manifest, bytes) = (parcel.manifest.id(), parcel.bytes.len() as u64);
+        let offer = Message::Offer(Offer { manifest, class: Class::Routine, bytes, with: With::Manifest });
+        for message in [offer, Message::Manifest(parcel.manifest.bytes().to_vec())] {
+            world.input(HUB, Input::Message { link, lane: Lane::Ctl, bytes: message.encode() });
+        }
+    }
+    assert_eq!(world.machines[HUB].disk.files.len(), FETCHES_MAX, "a file is made when its fetch begins");
+    assert_eq!(world.node(HUB).parcels().count(), INCOMPLETE_MAX);
+    let declined = world.said(HUB).filter(|(_, message)| matches!(message, Message::Decline(_))).count();
+    assert_eq!(declined, 20);
+}
+
+#[test]
+fn manifests_that_cannot_be_taken_hold_up_no_other() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let parcels: Vec<_> = (0..=OFFERED_MAX).map(|_| world.announce(SPOKE, 5_000, Class::Routine)).collect();
+    let last = parcels.last().unwrap();
+    let good = last.manifest.bytes().to_vec();
+    world.tamper = Some(Box::new(move |_, lane, bytes| match Message::parse(&bytes) {
+        Ok(Parsed::Known(Message::Manifest(mut manifest))) if lane == Lane::Ctl && manifest != good => {
+            manifest[3] = 9;
+            Message::Manifest(manifest).encode()
+        }
+        _ => bytes,
+    }));
+    world.connect(SPOKE, HUB);
+    world.until(20, |w| w.has_receipt(SPOKE, HUB, last));
+    assert!(world.node(HUB).counters().refused_manifests >= OFFERED_MAX as u64);
+}
+
+#[test]
+fn a_peer_is_not_blamed_for_what_another_brought() {
+    let mut world = World::new(&[Spoke, Hub, Relay]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    world.connect(SPOKE, RELAY);
+    world.until(10, |w| w.is_complete(RELAY, &parcel));
+    let link = world.connect(RELAY, HUB);
+    world.until(10, |w| slot_of(w, HUB).is_some());
+    world.cut_silently(link);
+    let slot = slot_of(&world, HUB).unwrap();
+    for chunk in 0..4 {
+        fragment(&mut world, HUB, link, Frag { slot, offset: chunk * 65_536, data: &[0xee; 100] });
+    }
+    world.cut(link);
+    world.input(HUB, Input::LinkDown(link));
+    world.connect(SPOKE, HUB);
+    world.until(20, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    assert_eq!(world.node(HUB).counters().received.damaged_chunks, 4);
+}
+
+#[test]
+fn blame_ages_and_the_peer_is_tried_again() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    world.tamper = Some(lie_about_bytes(SPOKE));
+    world.connect(SPOKE, HUB);
+    world.run(20_000);
+    assert!(world.node(HUB).counters().received.damaged_chunks >= 3);
+    world.tamper = None;
+    world.until(1_000, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    assert!(world.machines[HUB].resets.is_empty());
 }

@@ -3,6 +3,7 @@
 mod claims;
 mod custody;
 mod events;
+mod full_disk;
 mod gossip;
 mod hostile;
 mod links;

@@ -232,3 +232,37 @@ fn a_full_disk_stops_fetching_and_goes_on_a_minute_later() {
     world.until(90, |w| w.has_receipt(SPOKE, HUB, &parcel));
     assert_eq!(world.node(HUB).counters().disk_full, 1);
 }
+
+#[test]
+fn a_relay_whose_card_was_replaced_is_offered_again_what_no_hub_has_signed_for() {
+    let mut world = World::new(&[Spoke, Hub, Relay]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    let link = world.connect(SPOKE, 2);
+    world.until(10, |w| w.is_complete(2, &parcel));
+    world.run(1_000);
+    world.cut(link);
+    world.machines[2].disk.replaced();
+    world.power_cut(2);
+    world.connect(SPOKE, 2);
+    world.until(20, |w| w.is_complete(2, &parcel));
+}
+
+#[test]
+fn damage_to_what_has_come_of_a_parcel_is_found_by_verify() {
+    let mut world = World::new(&[Spoke, Hub]);
+    (world.rate, world.delay) = (50_000, 100);
+    let parcel = world.announce(SPOKE, 1_000_000, Class::Routine);
+    let link = world.connect(SPOKE, HUB);
+    let id = parcel.manifest.id();
+    world.until(30, |w| w.durable(HUB, &id).bytes() > 300_000);
+    world.cut(link);
+    world.run(1_000);
+    world.machines[HUB].disk.files.get_mut(&id).unwrap()[65_536 + 77] ^= 4;
+    let check = world.command(HUB, Command::Verify);
+    world.until(10, |w| w.answer(HUB, check).is_some());
+    let answer = Answer::Verified { parcels: 1, damaged: vec![(id, 1)] };
+    assert_eq!(world.answer(HUB, check), Some(&answer));
+    world.connect(SPOKE, HUB);
+    world.until(60, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    assert_eq!(world.node(HUB).counters().damaged_files, 1);
+}

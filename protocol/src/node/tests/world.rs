@@ -53,6 +53,15 @@ pub(super) struct MemoryDisk {
     waiting: VecDeque<(Seq, Record)>,
     durable: BTreeMap<ManifestId, Vec<u8>>,
     pub(super) files: BTreeMap<ManifestId, Vec<u8>>,
+    pub(super) space: Space,
+}
+
+/// Whether a disk has room for parcels. Its journal has taken its own beforehand.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    #[default]
+    Free,
+    Full,
 }
 
 pub(super) struct Machine {
@@ -181,12 +190,29 @@ impl Ministry {
 impl MemoryDisk {
     /// What is left after the power went.
     fn after_power_cut(&self) -> Self {
+        let read_back = |record| {
+            let bytes = postcard::to_stdvec(record).expect("a record has a length for every part");
+            postcard::from_bytes(&bytes).expect("what was journaled can be read again")
+        };
         Self {
-            journal: self.journal.clone(),
+            journal: self.journal.iter().map(read_back).collect(),
             waiting: VecDeque::new(),
             durable: self.durable.clone(),
             files: self.durable.clone(),
+            space: self.space,
         }
+    }
+
+    /// As the power left it with nothing but the roster: another card was put in.
+    pub(super) fn replaced(&mut self) {
+        self.journal.retain(|record| matches!(record, Record::Statement(_)));
+        self.durable.clear();
+    }
+
+    /// Somebody has deleted a parcel's file.
+    pub(super) fn loses_file(&mut self, manifest: &ManifestId) {
+        self.durable.remove(manifest);
+        self.files.remove(manifest);
     }
 
     fn carry_out(&mut self, work: Work) -> Option<(u64, Stored)> {
@@ -195,16 +221,23 @@ impl MemoryDisk {
                 self.waiting.push_back((seq, record));
                 Some((PERSIST_MS, Stored::Persisted(seq)))
             }
+            Work::Create { manifest, .. } if self.is_full() && !self.files.contains_key(&manifest) => {
+                Some((0, Stored::Full))
+            }
             Work::Create { manifest, bytes } => {
                 self.files.entry(manifest).or_insert_with(|| vec![0; bytes as usize]);
                 self.durable.entry(manifest).or_insert_with(|| vec![0; bytes as usize]);
                 None
             }
+            Work::Write { manifest, .. } | Work::Sync { manifest, .. } if !self.files.contains_key(&manifest) => {
+                Some((0, Stored::NoFile { manifest }))
+            }
             Work::Write { manifest, offset, bytes } => {
-                let file = self.files.get_mut(&manifest).expect("created before it is written");
+                let file = self.files.get_mut(&manifest)?;
                 file[offset as usize..offset as usize + bytes.len()].copy_from_slice(&bytes);
                 None
             }
+            Work::Sync { .. } if self.is_full() => Some((SYNC_MS, Stored::Full)),
             Work::Sync { manifest, ranges } => Some((SYNC_MS, Stored::Durable { manifest, ranges })),
             Work::HashChunk { manifest, chunk } => {
                 let hash = self.files.get(&manifest).and_then(|file| chunk_of(file, chunk)).map(Hash::of);
@@ -229,6 +262,10 @@ impl MemoryDisk {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.space == Space::Full
+    }
+
     /// An fsync has ended.
     fn settled(&mut self, stored: &Stored) {
         match stored {
@@ -238,7 +275,9 @@ impl MemoryDisk {
                 }
             }
             Stored::Durable { manifest, ranges } => {
-                let (file, durable) = (&self.files[manifest], self.durable.get_mut(manifest).unwrap());
+                let (Some(file), Some(durable)) = (self.files.get(manifest), self.durable.get_mut(manifest)) else {
+                    return;
+                };
                 for range in ranges.iter() {
                     let at = range.start as usize..range.end as usize;
                     durable[at.clone()].copy_from_slice(&file[at]);
@@ -508,6 +547,17 @@ impl World {
     }
 
     pub(super) fn announce_of(&mut self, at: usize, case: CaseId, packed: usize, class: Class) -> SealedParcel {
+        let parcel = self.seal_of(at, case, packed, class);
+        let (id, bytes) = (parcel.manifest.id(), parcel.bytes.clone());
+        self.machines[at].disk.files.insert(id, bytes.clone());
+        self.machines[at].disk.durable.insert(id, bytes);
+        let sealed = Box::new(announcement(&parcel.manifest));
+        self.command(at, Command::Announce { manifest: parcel.manifest.bytes().to_vec(), sealed });
+        parcel
+    }
+
+    /// Seals bytes of no meaning under a node's key and tells nobody.
+    pub(super) fn seal_of(&mut self, at: usize, case: CaseId, packed: usize, class: Class) -> SealedParcel {
         self.sealed += 1;
         let mut rng = ChaCha20Rng::seed_from_u64(self.sealed);
         let pool: crate::id::Region = "north".parse().unwrap();
@@ -532,12 +582,7 @@ impl World {
         };
         let packed = vec![self.sealed as u8; packed];
         let sealed = seal(&packed, &facts, &self.machines[at].key.clone(), &mut rng, &mut out).unwrap();
-        let manifest = sealed.manifest;
-        self.machines[at].disk.files.insert(manifest.id(), bytes.clone());
-        self.machines[at].disk.durable.insert(manifest.id(), bytes.clone());
-        let announcement = announcement(&manifest);
-        self.command(at, Command::Announce { manifest: manifest.bytes().to_vec(), sealed: Box::new(announcement) });
-        SealedParcel { manifest, bytes }
+        SealedParcel { manifest: sealed.manifest, bytes }
     }
 
     /// Bytes of fragments that a node has sent.
