@@ -24,6 +24,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that gather before an append commits by itself: memory stays bounded when nobody does.
 const GATHERED_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a segment at most: opening holds one in memory.
+const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const _: () = assert!(RECORD_BYTES_MAX as u64 * 2 < SEGMENT_BYTES_MAX);
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -225,7 +228,7 @@ impl Journal {
         let name = Name::Segment(batch.segment);
         let (bytes, link) = segment::encode_batch(&self.key, &batch.prev, &batch.body);
         self.latch.change_own(|medium| medium.write_at(name, batch.at as u64, &bytes))?;
-        self.latch.sync(name)?;
+        self.latch.sync_own(name)?;
         Ok(link)
     }
 
@@ -244,7 +247,7 @@ impl Journal {
             let old = Name::Segment(last.number);
             let mark = segment::encode_mark(&prev);
             self.latch.change_own(|medium| medium.write_at(old, end as u64, &mark))?;
-            self.latch.sync(old)
+            self.latch.sync_own(old)
         });
         let mut tail = self.lock();
         tail.busy = false;

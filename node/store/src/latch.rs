@@ -4,7 +4,7 @@
 //! then calls the lost pages clean, so a retry that succeeds proves nothing (fsyncgate; RELIABILITY, F4). Every write
 //! of the store passes here; reading goes on, so that reports can still be read.
 
-use crate::medium::{Dir, Medium, Name, is_full};
+use crate::medium::{Dir, Medium, Name, is_full, is_out_of_files};
 use std::{
     io,
     sync::{
@@ -19,8 +19,8 @@ const RESERVE_SHARE: u64 = 8;
 /// Why something was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// No space. Nothing is half-done; later writes may succeed.
-    #[error("the disk is full")]
+    /// No space, memory or file descriptor. Nothing is half-done; later writes may succeed.
+    #[error("the disk is full, or the system has no more files or memory to give")]
     Full,
     /// A write or sync failed, now or before: this process writes nothing any more.
     #[error("the disk failed; nothing is acknowledged until the node is restarted on a disk that works")]
@@ -66,7 +66,8 @@ impl Latch {
             return Err(WriteError::Faulted);
         }
         change(self.medium()).map_err(|error| match error.kind() {
-            _ if is_full(&error) => WriteError::Full,
+            io::ErrorKind::OutOfMemory => WriteError::Full,
+            _ if is_full(&error) || is_out_of_files(&error) => WriteError::Full,
             io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => WriteError::Misplaced,
             _ => self.fail(&error),
         })
@@ -91,16 +92,26 @@ impl Latch {
         self.synced(|medium| medium.sync(name))
     }
 
+    /// [`Latch::sync`] of the journal, which is not written over before it was synced: a refusal is a fault too.
+    pub(crate) fn sync_own(&self, name: Name) -> Result<(), WriteError> {
+        self.sync(name).map_err(|error| match error {
+            WriteError::Full => self.fail(&io::Error::other("the journal was written and can't be synced")),
+            error => error,
+        })
+    }
+
     pub(crate) fn sync_dir(&self, dir: Dir) -> Result<(), WriteError> {
         self.synced(|medium| medium.sync_dir(dir))
     }
 
-    /// A sync that fails is a fault for whatever reason, a full disk included: what was written is in doubt.
+    /// A sync that fails is a fault for whatever reason, a full disk included: what was written is in doubt. Without a
+    /// file descriptor it was not begun, and may be tried again.
     fn synced(&self, sync: impl FnOnce(&dyn Medium) -> io::Result<()>) -> Result<(), WriteError> {
         if self.faulted() {
             return Err(WriteError::Faulted);
         }
         sync(self.medium()).map_err(|error| match error.kind() {
+            _ if is_out_of_files(&error) => WriteError::Full,
             io::ErrorKind::NotFound => WriteError::Misplaced,
             _ => self.fail(&error),
         })
@@ -111,5 +122,30 @@ impl Latch {
         self.faulted.store(true, Ordering::SeqCst);
         tracing::error!(%error, "the disk failed; nothing is acknowledged any more");
         WriteError::Faulted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_process_without_files_or_memory_is_refused_and_its_disk_is_not_taken_for_dead() {
+        let latch = Latch::new(Arc::new(Memory::new()), 0);
+        for refused in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert_eq!(latch.change(|_| Err::<(), _>(refused.into())), Err(WriteError::Full), "{refused}");
+        }
+        for refused in [Errno::MFILE, Errno::NFILE] {
+            assert_eq!(latch.synced(|_| Err(refused.into())), Err(WriteError::Full), "{refused}");
+        }
+        assert!(!latch.faulted());
+        assert_eq!(
+            latch.synced(|_| Err(Errno::NOMEM.into())),
+            Err(WriteError::Faulted),
+            "what was written is in doubt"
+        );
+        assert!(latch.faulted());
     }
 }

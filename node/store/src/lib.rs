@@ -25,4 +25,4 @@ pub use medium::{Disk, DiskError, Faulty, Medium, Memory, StagedId};
 pub use replay::Replay;
 pub use staging::{StageWriter, StagedReader};
 pub use store::{Opened, Settings, Store};
-pub use verify::{JournalCheck, Verification};
+pub use verify::BrokenJournal;

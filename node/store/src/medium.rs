@@ -212,6 +212,12 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether an error says that the process or the system has no file descriptor left: nothing was tried.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+}
+
 /// Deletes a file if it is there.
 pub(crate) fn delete_if_there(medium: &dyn Medium, name: Name) -> io::Result<()> {
     match medium.delete(name) {

@@ -6,7 +6,7 @@
 //! only.
 
 use super::{
-    Journal, Position, make_segment,
+    Journal, Position, SEGMENT_BYTES_MAX, make_segment,
     segment::{self, Head, JournalKey, Link, Next, SECTOR, SegmentHead},
 };
 use crate::{
@@ -128,12 +128,9 @@ pub(crate) struct Walk {
 impl Walk {
     /// Reads a segment whole, at most a few MiB, and checks its head.
     pub(crate) fn begin(latch: &Latch, key: &JournalKey, number: u64, link: Link) -> Result<Self, OpenError> {
-        let name = Name::Segment(number);
-        let mut bytes = vec![0; usize::try_from(latch.medium().bytes(name)?).unwrap_or(usize::MAX)];
-        let read = latch.medium().read_at(name, 0, &mut bytes)?;
-        bytes.truncate(read);
+        let (head, bytes) = read_segment(latch, number)?;
         let damaged = |what| OpenError::Damaged { segment: number, offset: 0, what };
-        let Head::Whole(head) = SegmentHead::decode(&bytes) else {
+        let Head::Whole(head) = head else {
             return Err(damaged("the head of the segment is not what was written"));
         };
         if head.number != number || head.prev != link {
@@ -202,6 +199,26 @@ impl Walk {
     }
 }
 
+/// A segment's head, and as much of its file as the head says is the segment: how long the file is decides nothing.
+fn read_segment(latch: &Latch, number: u64) -> Result<(Head, Vec<u8>), OpenError> {
+    let read = |length: u64| -> Result<Vec<u8>, OpenError> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let read = latch.medium().read_at(Name::Segment(number), 0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    };
+    let length = match SegmentHead::decode(&read(SECTOR as u64)?) {
+        Head::Whole(head) => head.bytes,
+        // Whether it was never written, the whole of it says.
+        Head::Unwritten | Head::Damaged => latch.medium().bytes(Name::Segment(number))?,
+    };
+    if length > SEGMENT_BYTES_MAX {
+        return Err(OpenError::Damaged { segment: number, offset: 0, what: "no segment is as long as this one" });
+    }
+    let bytes = read(length.max(SECTOR as u64))?;
+    Ok((SegmentHead::decode(&bytes), bytes))
+}
+
 fn segments(latch: &Latch) -> Result<Vec<u64>, OpenError> {
     let names = latch.medium().list(Dir::Journal)?;
     Ok(names
@@ -230,9 +247,8 @@ fn drop_unfinished(latch: &Latch, numbers: &mut Vec<u64>, made: bool) -> Result<
         return if made { Err(OpenError::Damaged { segment: 1, offset: 0, what }) } else { Ok(()) };
     };
     let name = Name::Segment(last);
-    let mut bytes = vec![0; usize::try_from(latch.medium().bytes(name)?).unwrap_or(usize::MAX)];
-    latch.medium().read_at(name, 0, &mut bytes)?;
-    match SegmentHead::decode(&bytes) {
+    let (head, bytes) = read_segment(latch, last)?;
+    match head {
         Head::Unwritten if made && last == 1 => {
             Err(OpenError::Damaged { segment: 1, offset: 0, what: "the head of the segment is not what was written" })
         }

@@ -6,7 +6,7 @@ use radmesh_protocol::{
     id::Hash,
     record::{Record, Seq, Stored, Work},
 };
-use radmesh_store::{JournalCheck, Memory, OpenError, Store, medium::Medium, medium::Name};
+use radmesh_store::{Memory, OpenError, Store, medium::Medium, medium::Name};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A closed store with a few segments, and its records.
@@ -127,6 +127,21 @@ fn an_old_batch_written_again_at_the_end_is_an_error() {
 }
 
 #[test]
+fn a_segment_file_of_any_length_takes_no_more_memory_than_a_segment() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || open(Arc::new(radmesh_store::Disk::open(directory.path()).unwrap()));
+    let (store, _) = open().unwrap();
+    let mut ledger = Ledger::default();
+    ledger.persist(&store, event(1, 300));
+    ledger.commit(&store);
+    drop(store);
+    let path = directory.path().join("journal").join(Name::Segment(1).to_string());
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(8 << 40).unwrap();
+    let (_, records) = open().unwrap();
+    assert_eq!(records, ledger.appended);
+}
+
+#[test]
 fn a_whole_journal_that_is_gone_is_an_error_and_not_a_new_node() {
     let (mut files, _) = written();
     files.retain(|name, _| !matches!(name, Name::Segment(_)));
@@ -154,18 +169,15 @@ fn a_torn_end_is_cut_and_said_and_the_records_before_it_are_there() {
 }
 
 #[test]
-fn verify_finds_damage_that_came_while_the_node_runs() {
+fn damage_to_the_journal_is_found_while_the_node_runs() {
     let disk = Arc::new(Memory::new());
     let (store, _) = open(disk.clone()).unwrap();
     let mut ledger = Ledger::default();
     ledger.work(&store);
-    let whole = store.verify().unwrap();
-    let count = ledger.appended.len() as u64;
-    assert!(matches!(whole.journal, JournalCheck::Whole { records } if records == count), "{whole:?}");
-    assert_eq!((whole.parcels, whole.unreadable.len()), (2, 0));
+    assert_eq!(store.check_journal().unwrap(), ledger.appended.len() as u64);
     disk.flip(Name::Segment(2), 700, 3);
-    let broken = store.verify().unwrap();
-    assert!(matches!(broken.journal, JournalCheck::Broken { error: OpenError::Damaged { segment: 2, .. }, .. }));
+    let broken = store.check_journal().unwrap_err();
+    assert!(matches!(broken.source, OpenError::Damaged { segment: 2, .. }) && broken.records > 0, "{broken}");
 }
 
 #[test]
@@ -204,13 +216,14 @@ fn a_room_record_that_was_damaged_is_an_error_and_never_an_older_one() {
 }
 
 #[test]
-fn a_parcel_that_is_not_there_is_read_as_nothing_and_acknowledged_by_nothing() {
+fn a_parcel_that_is_not_there_is_read_as_nothing_and_never_acknowledged() {
     let disk = Arc::new(Memory::new());
     let (store, _) = open(disk as Arc<dyn Medium>).unwrap();
     let manifest = radmesh_protocol::id::ManifestId([1; 16]);
     let ranges = radmesh_protocol::ranges::Ranges::whole(10);
-    assert_eq!(store.carry_out(Work::Sync { manifest, ranges }), []);
-    assert_eq!(store.carry_out(Work::Write { manifest, offset: 0, bytes: vec![1] }), []);
+    assert_eq!(store.carry_out(Work::Sync { manifest, ranges }), [Stored::NoFile { manifest }]);
+    let write = Work::Write { manifest, offset: 0, bytes: vec![1] };
+    assert_eq!(store.carry_out(write), [Stored::NoFile { manifest }]);
     assert_eq!(
         store.carry_out(Work::Read { manifest, offset: 0, length: 1 }),
         [Stored::Read { manifest, offset: 0, bytes: None }]

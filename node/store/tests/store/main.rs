@@ -9,5 +9,6 @@ mod failing_disk;
 mod fixture;
 mod full_disk;
 mod index;
+mod receiving;
 mod size;
 mod together;

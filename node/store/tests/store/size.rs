@@ -1,4 +1,5 @@
-//! A year of a district opens in seconds: nobody waits for the node after a power cut.
+//! A year of a district is read at the start, and how long that takes is printed: nobody waits for the node after a
+//! power cut. No test fails by the clock.
 
 use crate::fixture::at_rest;
 use radmesh_protocol::record::{Record, Seq, Stored, Work};
@@ -9,7 +10,7 @@ use std::{sync::Arc, time::Instant};
 const EVENTS: u64 = 117_000;
 
 #[test]
-fn a_year_of_a_district_opens_in_under_five_seconds() {
+fn a_year_of_a_district_is_there_when_the_store_opens() {
     let directory = tempfile::tempdir().unwrap();
     let open = || Store::open(Arc::new(Disk::open(directory.path()).unwrap()), &at_rest()).unwrap();
     let (store, _) = open();
@@ -27,7 +28,6 @@ fn a_year_of_a_district_opens_in_under_five_seconds() {
     let all = begun.elapsed();
     println!("{EVENTS} events in {} segments: opened in {opened:?}, replayed in {all:?}", store.opened().segments);
     assert_eq!(replayed, EVENTS);
-    assert!(all.as_secs() < 5, "{all:?}");
 }
 
 #[test]
