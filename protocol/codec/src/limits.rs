@@ -23,11 +23,13 @@ pub const INFLATED_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const GROUP_BYTES: u64 = 4 * 1024 * 1024;
 /// Instances of one group at most.
 pub const GROUP_INSTANCES_MAX: usize = 1024;
-/// Received bytes of one Instance at most: what a data set's 32-bit lengths and a large multi-frame object reach.
+/// Received bytes of one Instance, and of a group, at most: what a data set's 32-bit lengths and a large multi-frame
+/// object reach. zstd codes zeros 30,000 to one, so what a stream may decode to is bounded here and not by its size.
 pub const INSTANCE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Base-2 logarithm of the zstd window: what a decoder must hold of a group.
 pub const WINDOW_LOG: u32 = 22;
 
+const _: () = assert!(GROUP_BYTES <= INSTANCE_BYTES_MAX);
 const _: () = assert!(1 << WINDOW_LOG == GROUP_BYTES);
 const _: () = assert!(INFLATE_FREE_BYTES < INFLATED_BYTES_MAX);
 const _: () = assert!(VALUE_BYTES_KEPT_MAX < SCAN_BUFFER_BYTES);

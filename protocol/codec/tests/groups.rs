@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use radmesh_codec::{
     group::{Content, DecodeError, EncodeError, Source, decode, encode, plan},
-    limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, WINDOW_LOG},
+    limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::{
     cell::RefCell,
@@ -108,6 +108,24 @@ fn a_stream_never_gives_more_than_was_declared() {
     assert!(matches!(decoded(&small, &declared), Err(DecodeError::TooLong)));
     let two = [expected[0], expected[0]];
     assert!(matches!(decoded(&stream, &two), Err(DecodeError::Count { found: 1, expected: 2 })));
+}
+
+#[test]
+fn a_stream_that_declares_more_than_any_instance_has_is_refused_before_it_is_read() {
+    struct Untouched;
+    impl Read for Untouched {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("nothing is read")
+        }
+    }
+    for sizes in [vec![INSTANCE_BYTES_MAX + 1], vec![INSTANCE_BYTES_MAX / 2 + 1; 2], vec![u64::MAX; 2]] {
+        let expected: Vec<Content> = sizes.iter().map(|bytes| Content { bytes: *bytes, hash: [0; 32] }).collect();
+        let refused = decode(Untouched, &expected, |_| Ok(Box::new(io::sink()))).unwrap_err();
+        assert!(matches!(refused, DecodeError::Large { .. }), "{refused}");
+        let liars: Vec<Liar> = sizes.iter().map(|bytes| Liar { declared: *bytes, bytes: vec![] }).collect();
+        let sources: Vec<&dyn Source> = liars.iter().map(|liar| liar as &dyn Source).collect();
+        assert!(matches!(encode(&sources, &mut Vec::new()), Err(EncodeError::Large { .. })));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     EncodingId,
-    limits::{GROUP_INSTANCES_MAX, WINDOW_LOG},
+    limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::io::{self, BufReader, Read, Write};
 
@@ -38,6 +38,14 @@ pub enum DecodeError {
         count: usize,
         /// The limit.
         max: usize,
+    },
+    /// Larger Instances asked for than a group can hold.
+    #[error("the Instances are declared to have {bytes} bytes; the limit is {max}")]
+    Large {
+        /// Declared, all of them together.
+        bytes: u64,
+        /// The limit.
+        max: u64,
     },
     /// The stream holds another number of Instances than was declared.
     #[error("the stream holds {found} Instances; {expected} were declared")]
@@ -83,7 +91,8 @@ pub enum DecodeError {
 /// Decodes a stream that [`super::encode`] made.
 ///
 /// `expected` is what the manifest's contents declare of each Instance, in order; `out` opens what takes the bytes
-/// of the Instance at that index, in order. Memory is about 9 MiB; time and output are bounded by `expected`.
+/// of the Instance at that index, in order. Memory is about 9 MiB; time and output are bounded by `expected`, which
+/// also comes from another node and is itself bounded by [`INSTANCE_BYTES_MAX`].
 ///
 /// # Errors
 /// [`DecodeError`]; until `Ok`, nothing that was written may be shown or kept.
@@ -95,7 +104,11 @@ pub fn decode<'o>(
     if expected.len() > GROUP_INSTANCES_MAX {
         return Err(DecodeError::Instances { count: expected.len(), max: GROUP_INSTANCES_MAX });
     }
-    let mut stream = Watched { reader: stream.take(coded_bytes_max(expected)), failed: None };
+    let bytes = expected.iter().fold(0_u64, |sum, content| sum.saturating_add(content.bytes));
+    if bytes > INSTANCE_BYTES_MAX {
+        return Err(DecodeError::Large { bytes, max: INSTANCE_BYTES_MAX });
+    }
+    let mut stream = Watched { reader: stream.take(coded_bytes_max(bytes, expected.len())), failed: None };
     take_head(&mut stream, expected)?;
 
     let sizes = expected.iter().map(|content| content.bytes).collect();
@@ -139,9 +152,8 @@ pub fn decode<'o>(
 }
 
 /// Bytes that the stream of these Instances can need: zstd's bound for incompressible input, and the head.
-fn coded_bytes_max(expected: &[Content]) -> u64 {
-    let received = expected.iter().fold(0_u64, |sum, content| sum.saturating_add(content.bytes));
-    received.saturating_add(received / 128).saturating_add(4096 + 8 * expected.len() as u64)
+const fn coded_bytes_max(bytes: u64, count: usize) -> u64 {
+    bytes + bytes / 128 + 4096 + 8 * count as u64
 }
 
 fn take_head(stream: &mut impl Read, expected: &[Content]) -> Result<(), DecodeError> {

@@ -44,12 +44,10 @@ pub enum EncodeError {
         /// The limit.
         max: usize,
     },
-    /// An Instance too large.
-    #[error("Instance {index} has {bytes} bytes; the limit is {max}")]
+    /// Instances too large.
+    #[error("the Instances have {bytes} bytes; the limit is {max}")]
     Large {
-        /// Which.
-        index: usize,
-        /// Its size.
+        /// All of them together.
         bytes: u64,
         /// The limit.
         max: u64,
@@ -117,10 +115,11 @@ fn checked_sizes(sources: &[&dyn Source]) -> Result<Vec<u64>, EncodeError> {
         return Err(EncodeError::Instances { count: sources.len(), max: GROUP_INSTANCES_MAX });
     }
     let sizes: Vec<u64> = sources.iter().map(|source| source.bytes()).collect();
-    match sizes.iter().position(|bytes| *bytes > INSTANCE_BYTES_MAX) {
-        Some(index) => Err(EncodeError::Large { index, bytes: sizes[index], max: INSTANCE_BYTES_MAX }),
-        None => Ok(sizes),
+    let bytes = sizes.iter().fold(0_u64, |sum, bytes| sum.saturating_add(*bytes));
+    if bytes > INSTANCE_BYTES_MAX {
+        return Err(EncodeError::Large { bytes, max: INSTANCE_BYTES_MAX });
     }
+    Ok(sizes)
 }
 
 fn coder<'p, 'o>(proven: Proven<'p, 'o>, bytes: u64) -> io::Result<write::Encoder<'static, Proven<'p, 'o>>> {
