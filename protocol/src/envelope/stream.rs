@@ -9,7 +9,7 @@ use crate::limits::{CHUNK_BYTES, CHUNK_PLAIN_BYTES};
 use aead_stream::{NewStream, Nonce, StreamBE32, StreamPrimitive};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 type Stream = StreamBE32<ChaCha20Poly1305>;
 
@@ -101,24 +101,6 @@ impl Opener {
         }
         self.0.decrypt_in_place(index, place == Place::Last, b"", chunk).map_err(|_| OpenError::Refused)
     }
-
-    /// Opens a whole stream that is in memory.
-    ///
-    /// # Errors
-    /// [`OpenError::Refused`] if a byte of it is not what was sealed.
-    pub fn open_all(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let chunks = sealed.len().div_ceil(CHUNK_BYTES as usize);
-        let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
-        let mut buffer = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES as usize));
-        for (index, chunk) in sealed.chunks(CHUNK_BYTES as usize).enumerate() {
-            let place = if index + 1 == chunks { Place::Last } else { Place::Middle };
-            buffer.clear();
-            buffer.extend_from_slice(chunk);
-            self.open(u32::try_from(index).map_err(|_| OpenError::Refused)?, place, &mut buffer)?;
-            plain.extend_from_slice(&buffer);
-        }
-        if chunks == 0 { Err(OpenError::Refused) } else { Ok(plain) }
-    }
 }
 
 impl fmt::Debug for Sealer {
@@ -154,31 +136,40 @@ mod tests {
         (plain, out)
     }
 
+    /// Opens a stream as whoever reads it chunk by chunk does.
+    fn opened(sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let (opener, last) = (Opener::new(&[9; 32]), sealed.len().div_ceil(CHUNK_BYTES as usize));
+        let mut plain = Vec::new();
+        for (index, chunk) in (1..).zip(sealed.chunks(CHUNK_BYTES as usize)) {
+            let mut chunk = chunk.to_vec();
+            opener.open(index - 1, if index as usize == last { Place::Last } else { Place::Middle }, &mut chunk)?;
+            plain.extend(chunk);
+        }
+        Ok(plain)
+    }
+
     #[test]
     fn opens_to_what_was_sealed_at_every_length_around_a_chunk() {
         let chunk = CHUNK_PLAIN_BYTES as usize;
         for bytes in [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk] {
             let (plain, out) = sealed(bytes);
             assert_eq!(out.len(), bytes + 16 * bytes.div_ceil(chunk).max(1));
-            assert_eq!(**Opener::new(&[9; 32]).open_all(&out).unwrap(), plain);
+            assert_eq!(opened(&out).unwrap(), plain);
         }
     }
 
     #[test]
     fn stream_cut_at_a_chunk_does_not_open() {
         let (_, out) = sealed(3 * CHUNK_PLAIN_BYTES as usize);
-        let opener = Opener::new(&[9; 32]);
-        assert_eq!(opener.open_all(&out[..2 * CHUNK_BYTES as usize]), Err(OpenError::Refused));
-        assert_eq!(opener.open_all(&[]), Err(OpenError::Refused));
+        assert_eq!(opened(&out[..2 * CHUNK_BYTES as usize]), Err(OpenError::Refused));
     }
 
     #[test]
     fn chunks_in_another_order_or_twice_do_not_open() {
         let (_, out) = sealed(3 * CHUNK_PLAIN_BYTES as usize);
         let chunks: Vec<&[u8]> = out.chunks(CHUNK_BYTES as usize).collect();
-        let opener = Opener::new(&[9; 32]);
-        assert_eq!(opener.open_all(&[chunks[1], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
-        assert_eq!(opener.open_all(&[chunks[0], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
-        assert!(opener.open_all(&[chunks[0], chunks[1], chunks[2]].concat()).is_ok());
+        assert_eq!(opened(&[chunks[1], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
+        assert_eq!(opened(&[chunks[0], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
+        assert!(opened(&[chunks[0], chunks[1], chunks[2]].concat()).is_ok());
     }
 }

@@ -158,13 +158,21 @@ impl Contents {
         wire::encode(self)
     }
 
-    /// Reads packed bytes. What a hostile spoke packs is bounded by the parcel's own size.
+    /// Reads packed bytes. What a hostile spoke packs is bounded by the parcel's own size, and so is what several
+    /// groups decode to: only a single one may be an Instance that is larger than a parcel.
     ///
     /// # Errors
     /// [`WireError`] if they are no contents of a version this build knows.
     pub fn parse(bytes: &[u8]) -> Result<Self, WireError> {
         let contents: Self = wire::decode("parcel contents", bytes, PARCEL_BYTES_MAX as usize)?;
-        known(contents.version).map(|()| contents)
+        known(contents.version)?;
+        let declared = contents.groups.iter().flat_map(|group| &group.instances).map(|entry| entry.bytes);
+        let declared = declared.fold(0_u64, u64::saturating_add);
+        if contents.groups.len() > 1 && declared > PARCEL_BYTES_MAX {
+            let (bytes, limit) = (usize::try_from(declared).unwrap_or(usize::MAX), PARCEL_BYTES_MAX as usize);
+            return Err(WireError::TooLong { what: "what the groups of one parcel decode to", bytes, limit });
+        }
+        Ok(contents)
     }
 }
 
@@ -255,6 +263,15 @@ mod tests {
         hostile.splice(count.., [0xff, 0xff, 0xff, 0xff, 0x0f]);
         hostile.resize(1 << 20, 0);
         assert!(Contents::parse(&hostile).is_err());
+    }
+
+    #[test]
+    fn a_parcel_of_groups_that_decode_to_far_more_than_a_parcel_is_refused() {
+        let long = InstanceEntry { bytes: 4 * 1024 * 1024 * 1024, ..entry(ReceivedForm::File) };
+        let group = Group { series: Phi::default(), instances: vec![long], part: 0, parts: 1, coded: vec![0; 99] };
+        let groups = |count| Contents { version: 1, study: Phi::default(), groups: vec![group.clone(); count] };
+        assert!(Contents::parse(&groups(1).bytes()).is_ok(), "one Instance may be as long");
+        assert!(matches!(Contents::parse(&groups(200).bytes()), Err(WireError::TooLong { .. })));
     }
 
     #[test]
