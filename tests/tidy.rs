@@ -275,3 +275,36 @@ fn an_allowed_lint_gives_its_reason() {
     }
     assert!(broken.is_empty(), "no reason given:\n{}", broken.join("\n"));
 }
+
+/// What `protocol/SPEC.md` can be cited by: its numbered sections, and the paragraphs that open in bold.
+fn spec_headings() -> BTreeSet<String> {
+    let spec = fs::read_to_string(root().join("protocol/SPEC.md")).unwrap();
+    let section = |line: &str| Some(line.strip_prefix("## ")?.split_once(' ')?.1.to_owned());
+    let paragraph = |line: &str| Some(line.strip_prefix("**")?.split_once("**")?.0.trim_end_matches('.').to_owned());
+    spec.lines().filter_map(|line| section(line).or_else(|| paragraph(line))).collect()
+}
+
+/// The sections that a file's comments name behind the specification; "Storage and Custody" are two.
+fn cited_sections(text: &str) -> Vec<String> {
+    let words = text.lines().map(|line| line.trim_start().trim_start_matches(['/', '!']).trim());
+    let prose = words.collect::<Vec<_>>().join(" ");
+    let citations = prose.split("SPEC.md`, ").skip(1).filter_map(|rest| rest.split(['.', ',', ';', ':', ')']).next());
+    let begins_large = |name: &&str| name.starts_with(char::is_uppercase);
+    citations
+        .flat_map(|named| named.split(" and ").filter(begins_large).map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn every_section_of_the_specification_that_is_cited_exists() {
+    assert_eq!(cited_sections("//! (`protocol/SPEC.md`,\n//! Storage and Custody; PS3.4)"), ["Storage", "Custody"]);
+    let headings = spec_headings();
+    let mut broken = Vec::new();
+    for file in rust_files(&root()) {
+        let cited = cited_sections(&fs::read_to_string(&file).unwrap());
+        broken.extend(
+            cited.iter().filter(|name| !headings.contains(*name)).map(|name| format!("{}: {name}", shown(&file))),
+        );
+    }
+    assert!(broken.is_empty(), "`protocol/SPEC.md` has no such section:\n{}", broken.join("\n"));
+}

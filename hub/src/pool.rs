@@ -2,7 +2,7 @@
 //!
 //! Epoch 0 comes with the key maker's request, so a spoke can seal from the minute it joins. Its private half is in
 //! that hub alone until it is unlocked and wraps it to the pool's other hubs, in an event that everybody carries and
-//! only they can open (`protocol/SPEC.md`, Pools).
+//! only they can open (`protocol/SPEC.md`, Keys).
 
 use crate::Hub;
 use radmesh_protocol::{

@@ -2,7 +2,7 @@
 //!
 //! The hub that the roster names as key maker makes an X25519 key each epoch and gives its private half to the
 //! member hubs, never to a spoke: a stolen spoke opens nothing. Epoch 0's public half comes with that hub's own
-//! request, so that a clinic can seal from the minute it joins (`protocol/SPEC.md`, Pools).
+//! request, so that a clinic can seal from the minute it joins (`protocol/SPEC.md`, Keys).
 
 use crate::{
     envelope::{

@@ -2,7 +2,7 @@
 //!
 //! The order's text and the report's text cross the whole federation in the events; only the recipients named
 //! here can read them. One random key a body, one ChaCha20-Poly1305 message (RFC 8439) under a zero nonce, and
-//! the wraps bound to exactly this ciphertext (`protocol/SPEC.md`, Sealed bodies).
+//! the wraps bound to exactly this ciphertext (`protocol/SPEC.md`, Sealed body).
 
 use super::{
     OpenError,

@@ -1,7 +1,7 @@
 //! The table of event kinds: a body to bytes and back.
 //!
 //! A kind or version that is not in this table is no error: the event is stored, forwarded and counted, so that a
-//! relay of last year carries what a hub of next year says. Source: `protocol/SPEC.md`, Event kinds.
+//! relay of last year carries what a hub of next year says. Source: `protocol/SPEC.md`, Events.
 
 use super::{body::Body, event::BODY_BYTES_MAX};
 use crate::wire::{self, WireError};

@@ -2,7 +2,7 @@
 //!
 //! It travels on a stick or by mail and is read by a tired official, so it holds public facts only, is signed by
 //! the key it asks to admit (nobody can ask for another's key), and is no membership: only the ministry's
-//! statement is (`protocol/SPEC.md`, Requests).
+//! statement is (`protocol/SPEC.md`, Files).
 
 use super::{PersonRole, Role};
 use crate::{

@@ -2,7 +2,7 @@
 //!
 //! The same on every node that holds the same events and the same roster, in whatever order, and however often,
 //! they came: a radiologist at another hub sees the same holder, the same report, the same "ready to read". It
-//! folds one event at a time; only the case it is about is worked out again. Source: `protocol/SPEC.md`, Worklist.
+//! folds one event at a time; only the case it is about is worked out again. Source: `protocol/SPEC.md`, Events.
 
 mod authority;
 mod claims;

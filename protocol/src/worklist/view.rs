@@ -1,7 +1,7 @@
 //! One case's facts, and the roster of today, as the item a list shows.
 //!
 //! A pure function of both: equal facts and equal rosters give equal items on every node. Source:
-//! `protocol/SPEC.md`, Worklist.
+//! `protocol/SPEC.md`, Custody.
 
 use super::{
     authority::Authority,
