@@ -24,6 +24,7 @@ use radmesh_protocol::{
     wire,
 };
 use radmesh_spoke::{SendError, Spoke};
+use radmesh_store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
@@ -47,6 +48,7 @@ pub(crate) struct Rooms {
     pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) node: Arc<RwLock<Node>>,
+    pub(crate) store: Arc<Store>,
     pub(crate) commands: mpsc::Sender<(Command, oneshot::Sender<Answer>)>,
     pub(crate) spoke: Option<Arc<Spoke>>,
     pub(crate) hub: Option<Arc<Hub>>,
@@ -253,8 +255,9 @@ impl Rooms {
     }
 
     fn verify(&self) -> Result<Value, CliError> {
+        let journal = self.store.check_journal();
         match self.command(Command::Verify)? {
-            Answer::Verified { parcels, damaged } => value(&VerifyOutcome::of(parcels, &damaged)),
+            Answer::Verified { parcels, damaged } => value(&VerifyOutcome::of(journal, parcels, &damaged)),
             other => Err(CliError::internal(format!("the core answered a check with {other:?}"))),
         }
     }

@@ -75,7 +75,13 @@ async fn run(dir: &Path) -> Result<(), CliError> {
     };
     let hub = (config.role == Role::Hub).then(|| {
         let core = Core::new(Arc::clone(&handles.node), handles.commands.clone());
-        let parts = HubParts { core, store, at_rest: keys.at_rest.clone(), me, rng: Box::new(chance::os()) };
+        let parts = HubParts {
+            core,
+            store: Arc::clone(&store),
+            at_rest: keys.at_rest.clone(),
+            me,
+            rng: Box::new(chance::os()),
+        };
         let hub = Arc::new(Hub::new(parts));
         rooms.iter().for_each(|record| hub.replay(record));
         tokio::spawn(Arc::clone(&hub).run(handles.notices.subscribe()));
@@ -86,6 +92,7 @@ async fn run(dir: &Path) -> Result<(), CliError> {
         name: config.name.clone(),
         clock,
         node: handles.node,
+        store,
         commands: handles.commands,
         spoke,
         hub,

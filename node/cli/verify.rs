@@ -4,6 +4,7 @@ use super::{CliError, NodeDir, print};
 use crate::control::{Request, Wire};
 use clap::Args;
 use radmesh_protocol::id::ManifestId;
+use radmesh_store::BrokenJournal;
 use serde::{Deserialize, Serialize};
 
 /// What is damaged is struck from the books and fetched again from a peer that holds it.
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Verify {
     #[command(flatten)]
     node: NodeDir,
-    /// For programs: { parcels, damaged: [{ manifest, chunk }] }.
+    /// For programs: { records, journal_damage, parcels, damaged: [{ manifest, chunk }] }.
     #[arg(long)]
     json: bool,
 }
@@ -19,7 +20,11 @@ pub(super) struct Verify {
 /// The outcome of a check.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Parcels whose every chunk was read and hashed.
+    /// Records of the journal that were read, in an unbroken chain.
+    pub(crate) records: u64,
+    /// What ends the chain before its last record, if anything does.
+    pub(crate) journal_damage: Option<String>,
+    /// Parcels of which every chunk that had come and was right was read and hashed again.
     pub(crate) parcels: usize,
     /// Chunks that are not what they were.
     pub(crate) damaged: Vec<DamagedChunk>,
@@ -35,11 +40,15 @@ pub(crate) struct DamagedChunk {
 }
 
 impl Outcome {
-    /// Of what the core found.
-    pub(crate) fn of(parcels: usize, damaged: &[(ManifestId, u32)]) -> Self {
+    /// Of what the store found of the journal, and the core of the parcels.
+    pub(crate) fn of(journal: Result<u64, BrokenJournal>, parcels: usize, damaged: &[(ManifestId, u32)]) -> Self {
+        let (records, journal_damage) = match journal {
+            Ok(records) => (records, None),
+            Err(broken) => (broken.records, Some(broken.to_string())),
+        };
         let named =
             damaged.iter().map(|(manifest, chunk)| DamagedChunk { manifest: manifest.to_string(), chunk: *chunk });
-        Self { parcels, damaged: named.collect() }
+        Self { records, journal_damage, parcels, damaged: named.collect() }
     }
 }
 
@@ -49,6 +58,10 @@ impl Verify {
         if self.json {
             print::json(&outcome);
         } else {
+            println!("{} records of the journal checked", outcome.records);
+            if let Some(damage) = &outcome.journal_damage {
+                println!("damaged: the journal, {damage}");
+            }
             println!("{} parcels checked, {} chunks damaged", outcome.parcels, outcome.damaged.len());
             for DamagedChunk { manifest, chunk } in &outcome.damaged {
                 println!("damaged: parcel {manifest}, chunk {chunk}; it is fetched again");
