@@ -17,7 +17,7 @@ pub(crate) use neighbours::Gossip;
 use crate::{
     chance,
     clock::Clock,
-    swarm::{self, Command as Net, Event, Network, StartError, Verdict},
+    swarm::{self, Command as Net, Event, Network, Patience, StartError, Verdict},
 };
 use dialing::Dialing;
 use disk::Disk;
@@ -137,7 +137,8 @@ pub(crate) async fn start(parts: Parts) -> Result<(Handles, Driver), DriverError
     let Parts { node, store, clock, seed, federation, listen, gossip } = parts;
     let me = node.id();
     let standings = neighbours::standings(&me, node.roster(), gossip);
-    let network = swarm::start(swarm::Config { seed, federation, listen, standings }).await?;
+    let network =
+        swarm::start(swarm::Config { seed, federation, listen, standings, patience: Patience::FIELD }).await?;
     let (ask, commands) = mpsc::channel(COMMANDS_MAX);
     let (notices, _) = broadcast::channel(NOTICES_MAX);
     let node = Arc::new(RwLock::new(node));
@@ -219,11 +220,15 @@ impl Driver {
                 self.feed(Input::Message { link, lane, bytes });
             }
             Event::Gossip { bytes, token } => self.feed(Input::Gossip { bytes, token }),
-            Event::Unrecognized { peer } => {
-                let statements = self.read(|node| node.roster().statements_after(&[]).map(<[u8]>::to_vec).collect());
-                self.tell(Net::Join { peer, statements });
+            Event::Unrecognized { peer, holds, lacks } => {
+                tracing::info!(%peer, "a peer does not know this node: it is brought the roster it lacks");
+                // Nobody takes them if the connection has ended in the meantime.
+                let _ = lacks.send(self.read(|node| neighbours::lacking(node.roster(), &holds)));
             }
-            Event::Joined { peer } => self.dialing.soon(&peer, self.clock.now().mono),
+            Event::Joined { peer, end } => self.dialing.joined(&peer, end, self.clock.now().mono, &mut chance::os()),
+            Event::Stranger { holds } => {
+                let _ = holds.send(self.read(|node| neighbours::holds(node.roster())));
+            }
             Event::Statement { from, bytes, verdict } => {
                 tracing::info!(%from, bytes = bytes.len(), "a stranger's roster statement");
                 self.command(Command::Statements(vec![bytes]), Waiting::Stranger(verdict));

@@ -3,13 +3,16 @@
 //! A link that was cut comes back in seconds or is down for the night. So: at once, then every 5 s for 3 minutes
 //! beside dials still under way, then about once a minute. A neighbour counts as reached only when a message of its
 //! has come; a connection alone proves nothing (a peer that turns us away would be dialled without pause).
-//! Measured, heal to first new byte: worst of 20 runs 5.1 s (`docs/replication.md`).
+//! A neighbour that refused our roster is left alone for longer each time: the same statements would cost a metered
+//! link the same bytes. Measured, heal to first new byte: worst of 20 runs 5.1 s (`docs/replication.md`).
 
 use super::neighbours::Neighbour;
+use crate::swarm::JoinEnd;
 use radmesh_protocol::{
     id::NodeId,
     time::{Millis, Mono},
 };
+use rand_core::Rng;
 use std::collections::BTreeMap;
 
 /// Between two dials while the link may have just been cut.
@@ -20,6 +23,10 @@ const EAGER_FOR: Millis = Millis::from_secs(180);
 const PATIENT: Millis = Millis::from_secs(60);
 /// Spread around [`PATIENT`], so that 200 spokes don't dial a restarted hub in one second.
 const PATIENT_SPREAD: Millis = Millis::from_secs(30);
+/// Between two dials after a first refused roster; it doubles with each further one.
+const REFUSED: Millis = PATIENT;
+/// Between two dials however often the roster was refused.
+const REFUSED_MAX: Millis = Millis::from_secs(3600);
 /// Never dialled twice within this time, however often a link comes and goes.
 const APART: Millis = Millis::from_secs(1);
 
@@ -34,6 +41,10 @@ struct Target {
     neighbour: Neighbour,
     state: State,
     last_dial: Option<Mono>,
+    /// Whether a join has brought a dial forward since the neighbour was last reached.
+    hurried: bool,
+    /// How often in a row it has refused our roster.
+    refusals: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,12 +54,14 @@ enum State {
 }
 
 impl Dialing {
-    /// Takes the neighbours of a new roster. New ones, and those whose addresses changed, are dialled at once.
+    /// Takes the neighbours of a new roster. New ones, those whose addresses changed, and those that refused the
+    /// roster before this one are dialled at once.
     pub(super) fn set(&mut self, neighbours: BTreeMap<NodeId, Neighbour>, now: Mono) {
         let mut before = std::mem::take(&mut self.targets);
         let target = |(node, neighbour): (NodeId, Neighbour)| {
-            let known = before.remove(&node).filter(|target| target.neighbour == neighbour);
-            let new = Target { neighbour, state: State::Unreached { since: now, next: now }, last_dial: None };
+            let known = before.remove(&node).filter(|target| target.neighbour == neighbour && target.refusals == 0);
+            let state = State::Unreached { since: now, next: now };
+            let new = Target { neighbour, state, last_dial: None, hurried: false, refusals: 0 };
             (node, known.unwrap_or(new))
         };
         self.targets = neighbours.into_iter().map(target).collect();
@@ -58,6 +71,7 @@ impl Dialing {
     pub(super) fn reached(&mut self, node: &NodeId) {
         if let Some(target) = self.targets.get_mut(node) {
             target.state = State::Reached;
+            (target.hurried, target.refusals) = (false, 0);
         }
     }
 
@@ -68,17 +82,27 @@ impl Dialing {
         }
     }
 
-    /// It is worth a dial now, whatever the schedule says.
-    pub(super) fn soon(&mut self, node: &NodeId, now: Mono) {
-        if let Some(target) = self.targets.get_mut(node)
-            && let State::Unreached { since, .. } = target.state
-        {
-            target.state = State::Unreached { since, next: target.not_before(now) };
-        }
+    /// It did not know us, and is done with the roster it was brought. A peer that takes every roster and never knows
+    /// us would be dialled without pause, so only the first join brings a dial forward.
+    pub(super) fn joined(&mut self, node: &NodeId, end: JoinEnd, now: Mono, chance: &mut impl Rng) {
+        let Some(target) = self.targets.get_mut(node) else { return };
+        let State::Unreached { since, next } = target.state else { return };
+        let next = match end {
+            JoinEnd::Taken if !target.hurried => {
+                target.hurried = true;
+                target.not_before(now)
+            }
+            JoinEnd::Taken | JoinEnd::Broken => next,
+            JoinEnd::Refused => {
+                target.refusals += 1;
+                now.after(target.pause(since, now, chance))
+            }
+        };
+        target.state = State::Unreached { since, next };
     }
 
     /// Whom to dial now; each has its next dial set, patient ones by `chance`.
-    pub(super) fn due(&mut self, now: Mono, chance: &mut impl rand_core::Rng) -> Vec<(NodeId, Vec<String>)> {
+    pub(super) fn due(&mut self, now: Mono, chance: &mut impl Rng) -> Vec<(NodeId, Vec<String>)> {
         let out_of_reach: Vec<NodeId> = self.targets.iter().filter(|(_, t)| t.given_up(now)).map(|(n, _)| *n).collect();
         let mut due = Vec::new();
         for (node, target) in &mut self.targets {
@@ -87,10 +111,7 @@ impl Dialing {
                 continue;
             }
             let needed = target.neighbour.stands_in_for.is_none_or(|first| out_of_reach.contains(&first));
-            let pause = match now.since(since) < EAGER_FOR {
-                true if needed => EAGER,
-                _ => Millis(PATIENT.0 - PATIENT_SPREAD.0 / 2 + chance.next_u64() % PATIENT_SPREAD.0),
-            };
+            let pause = if needed { target.pause(since, now, chance) } else { patient(chance) };
             target.state = State::Unreached { since, next: now.after(pause) };
             if needed {
                 target.last_dial = Some(now);
@@ -111,6 +132,17 @@ impl Dialing {
 }
 
 impl Target {
+    fn pause(&self, since: Mono, now: Mono, chance: &mut impl Rng) -> Millis {
+        match self.refusals {
+            0 if now.since(since) < EAGER_FOR => EAGER,
+            0 => patient(chance),
+            times => {
+                let doubled = REFUSED.0.saturating_mul(1 << (times - 1).min(16));
+                Millis(doubled.min(REFUSED_MAX.0) + chance.next_u64() % PATIENT_SPREAD.0)
+            }
+        }
+    }
+
     fn not_before(&self, now: Mono) -> Mono {
         self.last_dial.map_or(now, |last| now.max(last.after(APART)))
     }
@@ -119,6 +151,10 @@ impl Target {
     fn given_up(&self, now: Mono) -> bool {
         matches!(self.state, State::Unreached { since, .. } if now.since(since) >= EAGER_FOR)
     }
+}
+
+fn patient(chance: &mut impl Rng) -> Millis {
+    Millis(PATIENT.0 - PATIENT_SPREAD.0 / 2 + chance.next_u64() % PATIENT_SPREAD.0)
 }
 
 #[cfg(test)]
@@ -195,5 +231,46 @@ mod tests {
         moved.insert(HOME, Neighbour { addresses: vec!["/ip4/192.0.2.9/tcp/4001".into()], stands_in_for: None });
         dialing.set(moved, Mono(50_000));
         assert_eq!(dials(&mut dialing, HOME, 50, 53), [50]);
+    }
+
+    #[test]
+    fn a_neighbour_that_refuses_our_roster_is_left_alone_for_longer_each_time_until_the_roster_changes() {
+        let mut dialing = dialing();
+        let mut at = Vec::new();
+        for second in 0..6 * 3600 {
+            let now = Mono(second * 1000);
+            if dialing.due(now, &mut chance::os()).iter().any(|(who, _)| *who == HOME) {
+                at.push(second);
+                dialing.joined(&HOME, JoinEnd::Refused, now, &mut chance::os());
+            }
+        }
+        let pauses: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!((60..=91).contains(&pauses[0]) && pauses.windows(2).take(6).all(|two| two[0] < two[1]), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= 3631) && at.len() < 14, "{pauses:?}");
+
+        let now = 6 * 3600;
+        dialing.set(neighbours(), Mono(now * 1000));
+        assert_eq!(dials(&mut dialing, HOME, now, now + 7), [now, now + 5]);
+    }
+
+    #[test]
+    fn a_roster_that_was_taken_brings_one_dial_forward_and_not_one_after_another() {
+        let mut dialing = dialing();
+        let mut at = Vec::new();
+        for now in 0..10_000 {
+            if dialing.due(Mono(now), &mut chance::os()).iter().any(|(who, _)| *who == HOME) {
+                at.push(now);
+                dialing.joined(&HOME, JoinEnd::Taken, Mono(now), &mut chance::os());
+            }
+        }
+        assert_eq!(at, [0, 1000, 6000]);
+    }
+
+    #[test]
+    fn a_join_that_a_cut_ended_keeps_to_the_schedule() {
+        let mut dialing = dialing();
+        dialing.due(Mono(0), &mut chance::os());
+        dialing.joined(&HOME, JoinEnd::Broken, Mono(2000), &mut chance::os());
+        assert_eq!(dials(&mut dialing, HOME, 2, 9), [5]);
     }
 }

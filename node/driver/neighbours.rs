@@ -6,8 +6,10 @@
 
 use crate::swarm::Standing;
 use radmesh_protocol::{
-    id::NodeId,
+    id::{ChainId, NodeId},
+    limits::{JOIN_BYTES_MAX, STATEMENT_BYTES_MAX},
     roster::{Member, Role, Roster},
+    wire,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -73,6 +75,26 @@ pub(super) fn neighbours(me: &NodeId, roster: &Roster) -> BTreeMap<NodeId, Neigh
         }
     }
     found
+}
+
+/// The word that says which statements a roster holds, as a join stream carries it.
+pub(super) fn holds(roster: &Roster) -> Vec<u8> {
+    wire::encode(&roster.versions())
+}
+
+/// What one who `holds` so much lacks of `roster`, as far as one join stream carries it. What is over comes with the
+/// next join, which begins where this one ended.
+pub(super) fn lacking(roster: &Roster, holds: &[u8]) -> Vec<Vec<u8>> {
+    // Of a peer that can't say what it holds nothing is known.
+    let versions: Vec<(ChainId, u64)> = wire::decode("roster versions", holds, STATEMENT_BYTES_MAX).unwrap_or_default();
+    let mut left = JOIN_BYTES_MAX;
+    let fits = |statement: &&[u8]| {
+        left.checked_sub(statement.len()).is_some_and(|rest| {
+            left = rest;
+            true
+        })
+    };
+    roster.statements_after(&versions).take_while(fits).map(<[u8]>::to_vec).collect()
 }
 
 enum Next {

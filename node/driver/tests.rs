@@ -4,10 +4,14 @@ use super::{
     sample::{Ministry, Place, id, key},
     *,
 };
-use crate::clock::BUILT;
+use crate::{
+    clock::BUILT,
+    swarm::{JoinEnd, Standing},
+};
 use radmesh_protocol::{
     envelope::at_rest::AtRestKey,
     id::{CaseId, EventHash, Incarnation},
+    limits::JOIN_BYTES_MAX,
     log::{
         Scope,
         body::{Body, StudyClosed},
@@ -102,6 +106,39 @@ impl Running {
     }
 }
 
+/// A network without a node behind it: a peer that says what the test wants.
+struct Bare {
+    network: Network,
+}
+
+impl Bare {
+    /// The network of node `seed`, which knows one other.
+    async fn start(seed: u8, knows: u8) -> Self {
+        let config = swarm::Config {
+            seed: Zeroizing::new([seed; 32]),
+            federation: Ministry::begin().federation(),
+            listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+            standings: HashMap::from([(id(knows), Standing::Member)]),
+            patience: Patience::FIELD,
+        };
+        Self { network: swarm::start(config).await.unwrap() }
+    }
+
+    fn dial(&self, peer: u8, address: String) {
+        self.network.commands.send(Net::Dial { peer: id(peer), addresses: vec![address] }).unwrap();
+    }
+
+    /// What `tell` makes of the first event of which it makes something.
+    async fn hears<T>(&mut self, mut tell: impl FnMut(Event) -> Option<T>) -> T {
+        loop {
+            let event = tokio::time::timeout(NEVER, self.network.events.recv()).await.expect("no event came");
+            if let Some(told) = tell(event.expect("the network runs")) {
+                return told;
+            }
+        }
+    }
+}
+
 /// A hub that was last told of itself alone, and a ministry that has admitted a spoke since.
 async fn hub_and_ministry() -> (Running, Ministry) {
     let mut ministry = Ministry::begin();
@@ -126,18 +163,83 @@ async fn a_spoke_that_no_ministry_admitted_brings_nothing() {
     let before = hub.handles.node.read().unwrap().roster().digest();
     // Its roster is signed by another ministry, of a federation with the same name.
     let mut forged = Ministry::begin_as(77);
-    forged.admit(HUB, Role::Hub, Place { address: Some(hub.address()), ..Place::default() });
+    forged.admit(HUB, Role::Hub, Place::default());
     forged.admit(SPOKE, Role::Spoke, Place { home: Some(id(HUB)), ..Place::default() });
-    let spoke = run(SPOKE, &forged, &Arc::default(), "/ip4/127.0.0.1/tcp/0").await;
-    let event = spoke.happens(1).await;
-    let judged = async {
-        while hub.handles.node.read().unwrap().counters().refused_statements == 0 {
-            tokio::task::yield_now().await;
+    let mut spoke = Bare::start(SPOKE, HUB).await;
+    spoke.dial(HUB, hub.address());
+    let end = spoke
+        .hears(|event| match event {
+            Event::Unrecognized { lacks, .. } => {
+                lacks.send(forged.statements()).unwrap();
+                None
+            }
+            Event::Joined { end, .. } => Some(end),
+            _ => None,
+        })
+        .await;
+    assert_eq!(end, JoinEnd::Refused);
+    let node = hub.handles.node.read().unwrap();
+    assert_eq!((node.roster().digest(), node.counters().refused_statements), (before, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoke_whose_roster_makes_it_a_member_is_told_that_it_was_taken() {
+    let (hub, ministry) = hub_and_ministry().await;
+    let mut spoke = Bare::start(SPOKE, HUB).await;
+    spoke.dial(HUB, hub.address());
+    let end = spoke
+        .hears(|event| match event {
+            Event::Unrecognized { holds, lacks, .. } => {
+                lacks.send(neighbours::lacking(&ministry.roster, &holds)).unwrap();
+                None
+            }
+            Event::Joined { end, .. } => Some(end),
+            _ => None,
+        })
+        .await;
+    assert_eq!(end, JoinEnd::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_brings_what_the_hub_lacks_and_nothing_it_holds() {
+    let mut hub = Bare::start(HUB, 99).await;
+    let mut ministry = Ministry::begin();
+    ministry.admit(HUB, Role::Hub, Place { address: Some(hub.network.listening[0].to_string()), ..Place::default() });
+    let held = neighbours::holds(&ministry.roster);
+    ministry.admit(SPOKE, Role::Spoke, Place { home: Some(id(HUB)), ..Place::default() });
+    let _spoke = run(SPOKE, &ministry, &Arc::default(), "/ip4/127.0.0.1/tcp/0").await;
+    let mut brought = Vec::new();
+    hub.hears(|event| match event {
+        Event::Stranger { holds } => {
+            holds.send(held.clone()).unwrap();
+            None
         }
-    };
-    tokio::time::timeout(NEVER, judged).await.expect("the forged roster was never judged");
-    assert_eq!(hub.handles.node.read().unwrap().roster().digest(), before);
-    assert!(!hub.holds(&event));
+        Event::Statement { bytes, verdict, .. } => {
+            brought.push(bytes);
+            verdict.send(Verdict::Refused).unwrap();
+            Some(())
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(brought, ministry.statements()[2..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_roster_larger_than_one_join_carries_is_brought_in_several() {
+    let mut ministry = Ministry::begin();
+    ministry.admit(HUB, Role::Hub, Place::default());
+    let mut hub = run(HUB, &ministry, &Arc::default(), "/ip4/127.0.0.1/tcp/0").await;
+    ministry.admit(HUB, Role::Hub, Place { address: Some(hub.address()), ..Place::default() });
+    for n in 0..1100 {
+        let address = Some(format!("/dns4/relay-{n}.{}.example/tcp/4001", "r".repeat(60)));
+        ministry.admit(3, Role::Relay, Place { address, ..Place::default() });
+    }
+    ministry.admit(SPOKE, Role::Spoke, Place { home: Some(id(HUB)), ..Place::default() });
+    assert!(ministry.statements().concat().len() > JOIN_BYTES_MAX);
+    let spoke = run(SPOKE, &ministry, &Arc::default(), "/ip4/127.0.0.1/tcp/0").await;
+    let event = spoke.happens(1).await;
+    hub.hears_of(&event).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,20 +275,22 @@ async fn a_hub_that_restarts_is_found_again_and_told_what_it_missed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_spoke_is_heard_no_more() {
-    let (mut hub, mut ministry) = hub_and_ministry().await;
-    let spoke = run(SPOKE, &ministry, &Arc::default(), "/ip4/127.0.0.1/tcp/0").await;
-    let before = spoke.happens(1).await;
-    hub.hears_of(&before).await;
+    let (hub, mut ministry) = hub_and_ministry().await;
+    assert_eq!(hub.ask(Command::Statements(ministry.statements())).await, Answer::Statements(2));
+    let mut spoke = Bare::start(SPOKE, HUB).await;
+    spoke.dial(HUB, hub.address());
+    spoke.hears(|event| matches!(event, Event::Message { .. }).then_some(())).await;
 
     ministry.revoke(SPOKE);
     let revocation = ministry.statements().pop().unwrap();
     assert_eq!(hub.ask(Command::Statements(vec![revocation])).await, Answer::Statements(1));
-    let gone = async {
-        while hub.handles.node.read().unwrap().links().next().is_some() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(NEVER, gone).await.expect("the link of a revoked spoke stays up");
-    let after = spoke.happens(2).await;
-    assert!(!hub.holds(&after));
+    spoke.hears(|event| matches!(event, Event::LinkDown { .. }).then_some(())).await;
+
+    spoke.dial(HUB, hub.address());
+    spoke
+        .hears(|event| {
+            assert!(!matches!(event, Event::Message { .. }), "the hub speaks to a revoked spoke");
+            matches!(event, Event::LinkDown { .. }).then_some(())
+        })
+        .await;
 }

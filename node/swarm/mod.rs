@@ -23,7 +23,7 @@ use radmesh_protocol::{
     id::{FederationId, NodeId},
     node::{Judgement, Lane, LinkId},
 };
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
@@ -48,6 +48,17 @@ pub(crate) enum Verdict {
     Accepted,
     /// It does not hold: the stranger is sent away.
     Refused,
+}
+
+/// How bringing our roster ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinEnd {
+    /// The peer has taken every statement.
+    Taken,
+    /// It holds one of them to be bad. The same ones would be refused again.
+    Refused,
+    /// The link ended before the peer's last word.
+    Broken,
 }
 
 /// What happened on the network.
@@ -81,15 +92,26 @@ pub(crate) enum Event {
         /// To be given back with the verdict.
         token: u64,
     },
-    /// A peer that we dialled does not know us as a member: [`Command::Join`] may bring it our roster.
+    /// A peer that we dialled does not know us as a member, and says which roster statements it holds.
     Unrecognized {
         /// The peer.
         peer: NodeId,
+        /// As the peer's [`Event::Stranger`] told it; not yet read.
+        holds: Vec<u8>,
+        /// Takes the statements it lacks, in an order in which each can be verified; `JOIN_BYTES_MAX` in all.
+        lacks: oneshot::Sender<Vec<Vec<u8>>>,
     },
-    /// The roster was brought and the peer is done with it: worth dialling again at once.
+    /// The peer that did not recognize us is done with what we brought.
     Joined {
         /// The peer.
         peer: NodeId,
+        /// Whether it is worth dialling again at once.
+        end: JoinEnd,
+    },
+    /// A stranger wants to bring roster statements.
+    Stranger {
+        /// Takes the word that says which ones are held here.
+        holds: oneshot::Sender<Vec<u8>>,
     },
     /// A stranger brings a roster statement; the next is read once `verdict` is given.
     Statement {
@@ -137,15 +159,23 @@ pub(crate) enum Command {
         /// For the log.
         reason: &'static str,
     },
-    /// Bring the roster to a peer that did not recognize us.
-    Join {
-        /// The peer of [`Event::Unrecognized`].
-        peer: NodeId,
-        /// Every statement, in an order in which each can be verified.
-        statements: Vec<Vec<u8>>,
-    },
     /// The roster as it is now. Connections whose peer is no longer what it was are closed.
     Standings(HashMap<NodeId, Standing>),
+}
+
+/// How long those are borne who have not shown that they belong here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Noise and yamux are given this long when we are dialled.
+    pub(crate) handshake: Duration,
+    /// A stranger's connection lives at most this long, whatever it does.
+    pub(crate) stay: Duration,
+}
+
+impl Patience {
+    /// Short, as whoever says nothing holds a place that a clinic may need; long enough for 60 kbit/s, 700 ms and 2%
+    /// loss: a handshake is four round trips behind a queue of 12 KiB, a join of 256 KiB takes 41 s.
+    pub(crate) const FIELD: Self = Self { handshake: Duration::from_secs(15), stay: Duration::from_secs(60) };
 }
 
 /// What the network is started with.
@@ -159,6 +189,8 @@ pub(crate) struct Config {
     pub(crate) listen: Vec<Multiaddr>,
     /// Who is what at the start.
     pub(crate) standings: HashMap<NodeId, Standing>,
+    /// With strangers.
+    pub(crate) patience: Patience,
 }
 
 /// Why the network could not be started.

@@ -4,7 +4,7 @@
 //! never waits for the driver, so the driver may always wait for it; links and joins have tasks of their own.
 
 use super::{
-    Command, Config, Event, Standing, StartError,
+    Command, Config, Event, JoinEnd, Standing, StartError,
     door::Door,
     gate::Gated,
     gossip::{self, Gossip},
@@ -17,7 +17,11 @@ use super::{
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, Transport,
-    core::{ConnectedPoint, transport::TransportError, upgrade::Version},
+    core::{
+        ConnectedPoint,
+        transport::{TransportError, timeout::TransportTimeout},
+        upgrade::Version,
+    },
     gossipsub::{self, MessageAcceptance, MessageId, TopicHash},
     noise,
     swarm::{
@@ -43,12 +47,12 @@ const CTL: StreamProtocol = StreamProtocol::new("/radmesh/ctl/1");
 /// Fragments.
 const BULK: StreamProtocol = StreamProtocol::new("/radmesh/bulk/1");
 /// Roster statements from a stranger.
-const JOIN: StreamProtocol = StreamProtocol::new("/radmesh/join/1");
+pub(super) const JOIN: StreamProtocol = StreamProtocol::new("/radmesh/join/1");
 
 /// A connection without a stream is closed after this long; 60 to 180 s suit links of 64 kbit/s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Noise and yamux together are given this long.
-const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connect, noise and yamux together are given this long when we dial.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Dials to one peer under way at once at most.
 const DIALS_PER_PEER_MAX: usize = 4;
 /// Gossip that waits for its verdict at most; older ones are dropped, as sync brings them anyway.
@@ -64,14 +68,18 @@ struct Behaviour {
 }
 
 /// What a connection is to us.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Role {
     /// A member's link.
     Link(LinkId),
-    /// A peer that did not recognize us, with the roster we bring it.
-    Joining(Option<Vec<Vec<u8>>>),
-    /// A stranger at the join stream.
+    /// A peer that did not recognize us; how bringing it our roster has ended so far.
+    Joining(JoinEnd),
+    /// A stranger that has not opened its join stream.
     Stranger,
+    /// A stranger at its one join stream.
+    Guest,
+    /// A dial that another was ahead of.
+    Late,
 }
 
 #[derive(Debug)]
@@ -88,12 +96,15 @@ enum Ended {
     Link(ConnectionId, End),
     Brought(ConnectionId, Result<(), join::JoinError>),
     Received(ConnectionId, Result<(), join::JoinError>),
+    Stayed(ConnectionId),
 }
 
 pub(super) struct Task {
     swarm: Swarm<Behaviour>,
     switches: Switches,
     topic: TopicHash,
+    /// A stranger's, whatever it does.
+    stay: Duration,
     listen: Vec<Multiaddr>,
     connections: HashMap<ConnectionId, Connected>,
     links: HashMap<LinkId, (ConnectionId, Outlet)>,
@@ -112,15 +123,16 @@ impl Task {
         commands: mpsc::UnboundedReceiver<Command>,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, StartError> {
-        let Config { seed, federation, listen, standings } = config;
+        let Config { seed, federation, listen, standings, patience } = config;
         let key = keypair(&seed);
         let switches = Switches::default();
         let transport = Tcp::new(switches.clone())
             .upgrade(Version::V1Lazy)
             .authenticate(noise::Config::new(&key).map_err(io::Error::other)?)
             .multiplex(yamux::Config::default())
-            .timeout(UPGRADE_TIMEOUT)
             .boxed();
+        let transport = TransportTimeout::with_ingoing_timeout(transport, patience.handshake);
+        let transport = TransportTimeout::with_outgoing_timeout(transport, DIAL_TIMEOUT).boxed();
         let behaviour = Behaviour {
             door: Door::default(),
             links: Gated::new(Pipes::new(&[CTL, BULK])),
@@ -135,6 +147,7 @@ impl Task {
             swarm: Swarm::new(transport, behaviour, key.public().to_peer_id(), settings),
             switches,
             topic: gossip::topic(&federation),
+            stay: patience.stay,
             listen,
             connections: HashMap::new(),
             links: HashMap::new(),
@@ -203,7 +216,6 @@ impl Task {
             }
             Command::Verdict { token, judgement } => self.judge(token, judgement),
             Command::Reset { link, reason } => self.reset_link(link, reason),
-            Command::Join { peer, statements } => self.bring_roster(&peer, statements),
             Command::Standings(standings) => self.set_standings(&standings),
         }
     }
@@ -219,7 +231,12 @@ impl Task {
         behaviour.links.admit(members);
         behaviour.gossip.admit(gossips);
         for connection in behaviour.door.set(of_peers) {
-            self.close(connection, "the roster changed what the peer is");
+            // Whose own roster has just made it a member is told so first; the end of its join closes this.
+            if !self.connections.get(&connection).is_some_and(|guest| {
+                matches!(guest.role, Role::Guest) && standings.get(&guest.node) != Some(&Standing::Revoked)
+            }) {
+                self.close(connection, "the roster changed what the peer is");
+            }
         }
     }
 
@@ -284,16 +301,6 @@ impl Task {
         self.swarm.close_connection(connection);
     }
 
-    fn bring_roster(&mut self, node: &NodeId, statements: Vec<Vec<u8>>) {
-        let waiting = self.connections.iter_mut().find_map(|(connection, connected)| {
-            let wanted = connected.node == *node && matches!(connected.role, Role::Joining(None));
-            wanted.then_some((*connection, connected))
-        });
-        let Some((connection, connected)) = waiting else { return };
-        connected.role = Role::Joining(Some(statements));
-        self.swarm.behaviour_mut().join.open(connected.peer, connection, JOIN);
-    }
-
     fn on_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
@@ -332,18 +339,28 @@ impl Task {
         // to 9 times (measured).
         let late = dialled && self.connections.values().any(|other| other.node == node && other.point.is_dialer());
         let standing = self.swarm.behaviour().door.standing(connection);
-        let role = if standing.is_some() && !late { Role::Link(self.next_link()) } else { Role::Stranger };
-        let link = if let Role::Link(link) = role { Some(link) } else { None };
+        let role = match standing {
+            _ if late => Role::Late,
+            Some(_) => Role::Link(self.next_link()),
+            None => Role::Stranger,
+        };
         self.connections.insert(connection, Connected { peer, node, point, role });
-        if late {
-            self.close(connection, "another dial was first");
-            return;
-        }
-        let Some(link) = link else { return };
+        let ended = self.ended.0.clone();
+        let link = match role {
+            Role::Link(link) => link,
+            Role::Late => return self.close(connection, "another dial was first"),
+            Role::Joining(_) | Role::Stranger | Role::Guest => {
+                let stay = self.stay;
+                tokio::spawn(async move {
+                    tokio::time::sleep(stay).await;
+                    let _ = ended.send(Ended::Stayed(connection));
+                });
+                return;
+            }
+        };
         info!(%node, ?link, dialled, "link up");
         let (outlet, carried) = Link::new(link, node, self.events.clone());
         self.links.insert(link, (connection, outlet));
-        let ended = self.ended.0.clone();
         tokio::spawn(async move {
             // The task that keeps the books is gone only when the node stops.
             let _ = ended.send(Ended::Link(connection, carried.carry().await));
@@ -366,8 +383,8 @@ impl Task {
         match connected.role {
             // Dropping the outlet ends the link's task, which then reports LinkDown.
             Role::Link(link) => drop(self.links.remove(&link)),
-            Role::Joining(_) => self.tell(Event::Joined { peer: connected.node }),
-            Role::Stranger => {}
+            Role::Joining(end) => self.tell(Event::Joined { peer: connected.node, end }),
+            Role::Stranger | Role::Guest | Role::Late => {}
         }
     }
 
@@ -375,7 +392,7 @@ impl Task {
         let lane = if *protocol == CTL { Lane::Ctl } else { Lane::Bulk };
         let link = self.connections.get(&connection).and_then(|connected| match connected.role {
             Role::Link(link) => self.links.get_mut(&link),
-            Role::Joining(_) | Role::Stranger => None,
+            Role::Joining(_) | Role::Stranger | Role::Guest | Role::Late => None,
         });
         if let Some((_, outlet)) = link {
             outlet.give(lane, stream);
@@ -384,21 +401,21 @@ impl Task {
 
     fn on_join(&mut self, connection: ConnectionId, pipe: Pipe) {
         let Some(connected) = self.connections.get_mut(&connection) else { return };
-        let ended = self.ended.0.clone();
-        match (pipe, &mut connected.role) {
-            (Pipe::Opened(_, stream), Role::Joining(Some(statements))) => {
-                let statements = std::mem::take(statements);
+        let (node, events, ended) = (connected.node, self.events.clone(), self.ended.0.clone());
+        match (pipe, connected.role) {
+            (Pipe::Opened(_, stream), Role::Joining(_)) => {
                 tokio::spawn(async move {
-                    let _ = ended.send(Ended::Brought(connection, join::bring(stream, statements).await));
+                    let _ = ended.send(Ended::Brought(connection, join::bring(stream, node, events).await));
                 });
             }
             (Pipe::Accepted(_, stream), Role::Stranger) => {
-                let (node, events) = (connected.node, self.events.clone());
+                connected.role = Role::Guest;
                 info!(%node, "a stranger brings a roster");
                 tokio::spawn(async move {
                     let _ = ended.send(Ended::Received(connection, join::receive(stream, node, events).await));
                 });
             }
+            (Pipe::Accepted(..), Role::Guest) => self.close(connection, "a stranger opened a second join stream"),
             (Pipe::Failed, _) => self.close(connection, "the join stream could not be opened"),
             // A member has nothing to bring here: rosters travel on its ctl stream.
             (Pipe::Opened(..) | Pipe::Accepted(..), _) => {}
@@ -428,11 +445,19 @@ impl Task {
             }
             Ended::Link(connection, End::Closed) => self.close(connection, "the link ended"),
             Ended::Brought(connection, outcome) => {
-                if let Err(error) = outcome {
-                    info!(%error, "our roster could not be brought");
+                let end = outcome.map_or_else(
+                    |error| {
+                        info!(%error, "our roster was not taken");
+                        error.into()
+                    },
+                    |()| JoinEnd::Taken,
+                );
+                if let Some(connected) = self.connections.get_mut(&connection) {
+                    connected.role = Role::Joining(end);
                 }
                 self.close(connection, "the roster was brought");
             }
+            Ended::Stayed(connection) => self.close(connection, "a stranger's time is over"),
             Ended::Received(connection, outcome) => {
                 if let Err(error) = outcome {
                     info!(%error, "a stranger's roster was not taken");
@@ -445,11 +470,10 @@ impl Task {
     fn on_unrecognized(&mut self, connection: ConnectionId) {
         let Some(connected) = self.connections.get_mut(&connection) else { return };
         let Role::Link(link) = connected.role else { return };
-        connected.role = Role::Joining(None);
-        let node = connected.node;
+        connected.role = Role::Joining(JoinEnd::Broken);
+        info!(node = %connected.node, "the peer does not know us as a member");
         self.links.remove(&link);
-        info!(%node, "the peer does not know us as a member");
-        self.tell(Event::Unrecognized { peer: node });
+        self.swarm.behaviour_mut().join.open(connected.peer, connection, JOIN);
     }
 
     /// Tells the driver without waiting for it: the order among these events does not matter.

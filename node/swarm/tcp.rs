@@ -15,7 +15,7 @@ use std::{
     collections::{HashMap, VecDeque},
     future::{Future, Ready, ready},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc, Mutex, Weak,
@@ -264,11 +264,16 @@ impl Host {
     }
 }
 
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+pub(super) fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     match Host::of(address)? {
         Host::At(at) => Some(at),
         Host::Named(..) => None,
     }
+}
+
+/// The IP address in a multiaddr, if it has one.
+pub(super) fn ip_address(address: &Multiaddr) -> Option<IpAddr> {
+    socket_address(address).map(|at| at.ip())
 }
 
 fn tag(address: &Multiaddr) -> Option<u64> {

@@ -1,11 +1,24 @@
 //! Networks on loopback: who gets through the gate, what a link carries, and what happens when it ends.
 
-use super::*;
+use super::{
+    pipes::{Pipe, PipeOn, Pipes},
+    task::JOIN,
+    tcp::{Switches, Tcp},
+    *,
+};
+use futures::{AsyncWriteExt, StreamExt};
+use libp2p::{
+    PeerId, Stream, Swarm, Transport,
+    core::upgrade::Version,
+    noise,
+    swarm::{ConnectionId, SwarmEvent},
+    yamux,
+};
 use radmesh_protocol::{
     limits::{FRAGMENT_BYTES_MAX, JOIN_BYTES_MAX, STATEMENT_BYTES_MAX},
     node::Judgement,
 };
-use std::time::Duration;
+use tokio::io::AsyncReadExt;
 
 /// An event that has not come by now never comes: the test fails instead of hanging.
 const NEVER: Duration = Duration::from_secs(20);
@@ -25,11 +38,22 @@ fn roster(members: &[(u8, Standing)]) -> HashMap<NodeId, Standing> {
 }
 
 async fn node(seed: u8, knows: &[(u8, Standing)]) -> Node {
+    node_with(Patience::FIELD, seed, knows).await
+}
+
+/// A node that bears strangers shortly.
+async fn impatient(seed: u8) -> Node {
+    let soon = Duration::from_millis(300);
+    node_with(Patience { handshake: soon, stay: soon }, seed, &[]).await
+}
+
+async fn node_with(patience: Patience, seed: u8, knows: &[(u8, Standing)]) -> Node {
     let config = Config {
         seed: Zeroizing::new([seed; 32]),
         federation: FederationId([9; 32]),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         standings: roster(knows),
+        patience,
     };
     Node { id: id(seed), network: start(config).await.unwrap() }
 }
@@ -78,6 +102,87 @@ impl Node {
     }
 }
 
+/// What the hub's roster holds, as these tests say it.
+const HOLDS: &[u8] = b"genesis";
+
+/// A stranger brings `statements` and the hub gives each its `verdict`: what the hub heard, and how it ended.
+async fn join(spoke: &mut Node, statements: &[Vec<u8>], hub: &mut Node, verdict: Verdict) -> (Vec<Vec<u8>>, JoinEnd) {
+    let mut heard = Vec::new();
+    loop {
+        tokio::select! {
+            event = spoke.next() => match event {
+                Event::LinkUp { .. } | Event::LinkDown { .. } => {}
+                Event::Unrecognized { holds, lacks, .. } => {
+                    assert_eq!(holds, HOLDS);
+                    lacks.send(statements.to_vec()).unwrap();
+                }
+                Event::Joined { end, .. } => return (heard, end),
+                other => panic!("the stranger heard {other:?}"),
+            },
+            event = hub.next() => match event {
+                Event::Stranger { holds } => holds.send(HOLDS.to_vec()).unwrap(),
+                Event::Statement { from, bytes, verdict: takes } => {
+                    assert_eq!(from, spoke.id);
+                    heard.push(bytes);
+                    takes.send(verdict).unwrap();
+                }
+                other => panic!("of a stranger the hub heard {other:?}"),
+            },
+        }
+    }
+}
+
+/// A program that speaks as much of the protocol as it likes.
+struct Guest {
+    swarm: Swarm<Pipes>,
+    connection: ConnectionId,
+    hub: PeerId,
+}
+
+impl Guest {
+    async fn at(hub: &Node) -> Self {
+        let key = peer::keypair(&[66; 32]);
+        let switches = Switches::default();
+        let address = switches.tagged(hub.network.listening[0].clone());
+        let transport = Tcp::new(switches)
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise::Config::new(&key).unwrap())
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let settings = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(NEVER);
+        let mut swarm = Swarm::new(transport, Pipes::new(&[JOIN]), key.public().to_peer_id(), settings);
+        swarm.dial(address).unwrap();
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { connection_id: connection, peer_id: hub, .. } => {
+                    return Self { swarm, connection, hub };
+                }
+                SwarmEvent::OutgoingConnectionError { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Opens a join stream, which the hub notices once something is written or read.
+    async fn open(&mut self) -> Stream {
+        self.swarm.behaviour_mut().open(self.hub, self.connection, JOIN);
+        loop {
+            if let SwarmEvent::Behaviour(PipeOn { pipe: Pipe::Opened(_, mut stream), .. }) =
+                self.swarm.select_next_some().await
+            {
+                stream.flush().await.unwrap();
+                return stream;
+            }
+        }
+    }
+
+    async fn closed(mut self) {
+        let closed =
+            async { while !matches!(self.swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
+        tokio::time::timeout(NEVER, closed).await.expect("the hub still bears the stranger");
+    }
+}
+
 async fn linked() -> (Node, Node, LinkId, LinkId) {
     let mut spoke = node(1, &[(2, Standing::Member)]).await;
     let mut hub = node(2, &[(1, Standing::Member)]).await;
@@ -106,18 +211,11 @@ async fn a_stranger_gets_no_link_and_its_roster_makes_it_a_member() {
     let refused = spoke.up(hub.id).await;
     spoke.send(refused, Lane::Ctl, b"hello");
     assert_eq!(spoke.down().await, refused);
-    assert!(matches!(spoke.next().await, Event::Unrecognized { peer } if peer == hub.id));
 
-    let statements = vec![b"root admits ministry".to_vec(), b"ministry admits spoke".to_vec()];
-    spoke.tell(Command::Join { peer: hub.id, statements: statements.clone() });
-    for expected in statements {
-        // The hub has heard nothing else of the stranger: no link, no message.
-        let Event::Statement { from, bytes, verdict } = hub.next().await else { panic!("not a statement") };
-        assert_eq!((from, bytes), (spoke.id, expected));
-        verdict.send(Verdict::Accepted).unwrap();
-    }
+    let statements = [b"root admits ministry".to_vec(), b"ministry admits spoke".to_vec()];
+    // The hub hears nothing else of the stranger: no link, no message.
+    assert_eq!(join(&mut spoke, &statements, &mut hub, Verdict::Accepted).await, (statements.to_vec(), JoinEnd::Taken));
     hub.tell(Command::Standings(roster(&[(1, Standing::Member)])));
-    assert!(matches!(spoke.next().await, Event::Joined { peer } if peer == hub.id));
 
     spoke.dial(&hub);
     let link = spoke.up(hub.id).await;
@@ -127,16 +225,12 @@ async fn a_stranger_gets_no_link_and_its_roster_makes_it_a_member() {
 }
 
 #[tokio::test]
-async fn the_first_bad_statement_ends_a_join() {
+async fn the_first_bad_statement_ends_a_join_and_the_stranger_is_told() {
     let mut spoke = node(1, &[(2, Standing::Member)]).await;
     let mut hub = node(2, &[]).await;
     spoke.dial(&hub);
-    spoke.down().await;
-    spoke.tell(Command::Join { peer: hub.id, statements: vec![b"forged".to_vec(), b"next".to_vec()] });
-    let Event::Statement { verdict, .. } = hub.next().await else { panic!("not a statement") };
-    verdict.send(Verdict::Refused).unwrap();
-    while !matches!(spoke.next().await, Event::Joined { .. }) {}
-    assert!(hub.network.events.try_recv().is_err(), "the second statement was read");
+    let (heard, end) = join(&mut spoke, &[b"forged".to_vec(), b"next".to_vec()], &mut hub, Verdict::Refused).await;
+    assert_eq!((heard, end), (vec![b"forged".to_vec()], JoinEnd::Refused));
 }
 
 #[tokio::test]
@@ -144,23 +238,36 @@ async fn a_join_of_over_256_kib_is_cut_off() {
     let mut spoke = node(1, &[(2, Standing::Member)]).await;
     let mut hub = node(2, &[]).await;
     spoke.dial(&hub);
-    spoke.down().await;
     let whole = JOIN_BYTES_MAX / STATEMENT_BYTES_MAX;
     let statements = vec![vec![7; STATEMENT_BYTES_MAX]; whole + 1];
-    spoke.tell(Command::Join { peer: hub.id, statements });
-    let judge = async {
-        let mut taken = 0;
-        while let Event::Statement { verdict, .. } = hub.next().await {
-            taken += 1;
-            verdict.send(Verdict::Accepted).unwrap();
-        }
-        taken
-    };
-    let closed = async { while !matches!(spoke.next().await, Event::Joined { .. }) {} };
-    tokio::select! {
-        _ = judge => panic!("the hub heard of more than statements"),
-        () = closed => {}
-    }
+    let (heard, end) = join(&mut spoke, &statements, &mut hub, Verdict::Accepted).await;
+    assert_eq!((heard.len(), end), (whole, JoinEnd::Refused));
+}
+
+#[tokio::test]
+async fn a_stranger_that_opens_a_second_join_stream_is_sent_away() {
+    let mut hub = node(2, &[]).await;
+    let mut guest = Guest::at(&hub).await;
+    let _first = guest.open().await;
+    assert!(matches!(hub.next().await, Event::Stranger { .. }));
+    let _second = guest.open().await;
+    guest.closed().await;
+    assert!(hub.network.events.try_recv().is_err(), "a stranger has two joins");
+}
+
+#[tokio::test]
+async fn a_stranger_that_says_nothing_gives_up_its_place() {
+    let hub = impatient(2).await;
+    Guest::at(&hub).await.closed().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_never_shakes_hands_is_closed() {
+    let hub = impatient(2).await;
+    let at = tcp::socket_address(&hub.network.listening[0]).unwrap();
+    let mut silent = tokio::net::TcpStream::connect(at).await.unwrap();
+    let said = tokio::time::timeout(NEVER, silent.read(&mut [0])).await.expect("it may stay for ever");
+    assert!(matches!(said, Ok(0) | Err(_)));
 }
 
 #[tokio::test]
