@@ -23,11 +23,14 @@ use keyring::KeyRing;
 use radmesh_protocol::{
     claim::ClaimState,
     envelope::at_rest::AtRestKey,
-    id::{CaseId, ManifestId, NodeId},
+    id::{CaseId, EventHash, FederationId, ManifestId, NodeId},
     node::Notice,
     ranges::Ranges,
     record::Record,
-    worklist::{item::WorklistItem, order::OrderDetails},
+    worklist::{
+        item::{ItemOrder, WorklistItem},
+        order::OrderDetails,
+    },
 };
 use radmesh_store::Store;
 use rand_core::CryptoRng;
@@ -74,6 +77,8 @@ pub struct Hub {
     audit: Mutex<AuditLog>,
     // Cases whose parcels do not open, with the parcels that were tried: decoding them again would find the same.
     given_up: Mutex<BTreeMap<CaseId, Vec<ManifestId>>>,
+    // Orders opened since the unlock, by the event that carried each.
+    orders: Mutex<BTreeMap<EventHash, OrderDetails>>,
     work: Notify,
 }
 
@@ -99,7 +104,8 @@ impl Hub {
     pub fn new(parts: Parts) -> Self {
         let Parts { core, store, at_rest, me, rng } = parts;
         let (rng, keys, audit) = (Mutex::new(rng), RwLock::new(None), Mutex::new(AuditLog::new()));
-        Self { core, store, at_rest, me, rng, keys, audit, given_up: Mutex::default(), work: Notify::new() }
+        let (given_up, orders) = (Mutex::default(), Mutex::default());
+        Self { core, store, at_rest, me, rng, keys, audit, given_up, orders, work: Notify::new() }
     }
 
     /// Takes a private record that the journal held.
@@ -143,16 +149,33 @@ impl Hub {
     /// Every case of the pool, the one to read first at the front.
     #[must_use]
     pub fn worklist(&self) -> Vec<Row> {
-        let node = self.core.read();
-        let keys = self.keys.read().expect("no holder of the keys panics");
-        let items = node.worklist().by_priority();
-        let row = |item: &&WorklistItem| {
-            let here =
-                |manifest: &_| node.parcel(manifest).map_or_else(Ranges::new, |view| Ranges::whole(view.bytes_here));
-            let order = keys.as_ref().and_then(|keys| open_order(keys, item, node.roster().federation()));
-            Row::of(item, Sight { roster: node.roster(), here: &here, order })
+        // The driver waits while the core is held, and with it every link: rows are made from a copy.
+        let (items, roster, here) = {
+            let node = self.core.read();
+            let here: BTreeMap<ManifestId, u64> =
+                node.parcels().map(|parcel| (parcel.manifest, parcel.bytes_here)).collect();
+            let items: Vec<WorklistItem> = node.worklist().by_priority().into_iter().cloned().collect();
+            (items, node.roster().clone(), here)
+        };
+        let here = |manifest: &_| here.get(manifest).map_or_else(Ranges::new, |bytes| Ranges::whole(*bytes));
+        let mut orders = self.orders(&items, &roster.federation());
+        let row = |item: &WorklistItem| {
+            let order = item.order.as_ref().and_then(|order| orders.remove(&order.event));
+            Row::of(item, Sight { roster: &roster, here: &here, order })
         };
         items.iter().map(row).collect()
+    }
+
+    /// The orders of these cases that this hub can open. Each is opened once and kept: a pool has thousands.
+    fn orders(&self, items: &[WorklistItem], federation: &FederationId) -> BTreeMap<EventHash, OrderDetails> {
+        let keys = self.keys.read().expect("no holder of the keys panics");
+        let Some(keys) = keys.as_ref() else { return BTreeMap::new() };
+        let mut opened = self.orders.lock().expect("opening an order does not panic");
+        let orders = items.iter().filter_map(|item| item.order.as_ref());
+        let mut known = |order: &ItemOrder| opened.remove(&order.event).or_else(|| open_order(keys, order, federation));
+        let now: BTreeMap<_, _> = orders.filter_map(|order| Some((order.event, known(order)?))).collect();
+        *opened = now;
+        opened.clone()
     }
 
     /// The one case whose id begins so.
@@ -215,12 +238,7 @@ impl Hub {
     }
 }
 
-fn open_order(
-    keys: &KeyRing,
-    item: &WorklistItem,
-    federation: radmesh_protocol::id::FederationId,
-) -> Option<OrderDetails> {
-    let sealed = &item.order.as_ref()?.sealed;
-    let plain = keys.open_body(sealed, &federation).ok()?;
+fn open_order(keys: &KeyRing, order: &ItemOrder, federation: &FederationId) -> Option<OrderDetails> {
+    let plain = keys.open_body(&order.sealed, federation).ok()?;
     OrderDetails::parse(&plain).ok()
 }
