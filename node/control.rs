@@ -2,11 +2,17 @@
 //!
 //! A Unix socket in the node's directory that only its owner can open. One request a connection; the answer is a
 //! run of frames: progress, files, and last either a value or an error with its hint. Files travel over it in
-//! both directions, so the node never needs a right to the caller's folders.
+//! both directions, so the node never needs a right to the caller's folders. A frame may hold a passphrase or a
+//! patient's image: its memory is wiped when it has been read.
 
 use crate::cli::CliError;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use radmesh_protocol::id::{hex, unhex};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _},
+};
 use std::{
+    fmt,
     io::{self, Read, Write},
     net::IpAddr,
     os::unix::net::UnixStream,
@@ -21,6 +27,9 @@ pub(crate) const SOCKET: &str = "control.sock";
 const FRAME_BYTES_MAX: usize = 64 << 20;
 /// Bytes of file data in one frame.
 const DATA_FRAME_BYTES: usize = 256 * 1024;
+
+/// Bytes of a usual request.
+const SENTENCE_BYTES: usize = 64 * 1024;
 
 /// What a command asks of the running node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +53,7 @@ pub(crate) enum Request {
     /// Closes a Study now.
     CloseStudy { case: String },
     /// Opens the pool's keys until the node stops.
-    Unlock { passphrase: String },
+    Unlock { passphrase: Secret },
     /// What a person's statement about a case must name.
     ReadingContext { case: String },
     /// A signed claim request.
@@ -63,6 +72,44 @@ pub(crate) enum Request {
     RosterChanged,
 }
 
+/// A passphrase on its way to the node: it prints nothing and is wiped when dropped. It travels in hexadecimal, as a
+/// JSON reader copies a text with escapes into a buffer that nobody wipes.
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// What nobody but the key's lock may see.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Zeroizing<String>> for Secret {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{SECRET}")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&Zeroizing::new(hex(self.0.as_bytes())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let digits = <&str>::deserialize(from)?;
+        let bytes = Zeroizing::new(unhex(digits).ok_or_else(|| D::Error::custom("hexadecimal digits"))?);
+        let text = std::str::from_utf8(&bytes).map_err(|_| D::Error::custom("text in UTF-8"))?;
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+}
+
 /// What the node says before the last word.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
@@ -77,8 +124,8 @@ pub(crate) enum Reply {
 }
 
 enum Frame {
-    Json(Vec<u8>),
-    Data(Vec<u8>),
+    Json(Zeroizing<Vec<u8>>),
+    Data(Zeroizing<Vec<u8>>),
 }
 
 /// One connection, at either end.
@@ -106,7 +153,9 @@ impl Wire {
 
     /// Sends a request or reply.
     pub(crate) fn say<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
-        let bytes = Zeroizing::new(serde_json::to_vec(value)?);
+        // Room from the start: a vector that grows leaves its bytes behind where it was.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(SENTENCE_BYTES));
+        serde_json::to_writer(&mut *bytes, value)?;
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(io::Error::other(format!("an answer of {} bytes is over the limit", bytes.len())));
         }
@@ -121,7 +170,7 @@ impl Wire {
     /// Sends what `from` has, `bytes` of it.
     pub(crate) fn data_from(&mut self, from: &mut dyn Read, bytes: u64) -> io::Result<()> {
         let mut left = bytes;
-        let mut part = vec![0; DATA_FRAME_BYTES];
+        let mut part = Zeroizing::new(vec![0; DATA_FRAME_BYTES]);
         while left > 0 {
             let wanted = part.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             from.read_exact(&mut part[..wanted])?;
@@ -145,7 +194,7 @@ impl Wire {
         if length > FRAME_BYTES_MAX {
             return Err(io::Error::other(format!("a frame of {length} bytes is over the limit")));
         }
-        let mut payload = vec![0; length];
+        let mut payload = Zeroizing::new(vec![0; length]);
         self.0.read_exact(&mut payload)?;
         match head[0] {
             0 => Ok(Frame::Json(payload)),
@@ -163,8 +212,8 @@ impl Wire {
     }
 
     /// A reader over the next `bytes` bytes of file data.
-    pub(crate) const fn file(&mut self, bytes: u64) -> FileReader<'_> {
-        FileReader { wire: self, left: bytes, part: Vec::new(), at: 0 }
+    pub(crate) fn file(&mut self, bytes: u64) -> FileReader<'_> {
+        FileReader { wire: self, left: bytes, part: Zeroizing::default(), at: 0 }
     }
 
     /// Asks, shows progress, gives files to `on_file`, and returns the answer.
@@ -221,7 +270,7 @@ fn lost(error: io::Error) -> CliError {
 pub(crate) struct FileReader<'a> {
     wire: &'a mut Wire,
     left: u64,
-    part: Vec<u8>,
+    part: Zeroizing<Vec<u8>>,
     at: usize,
 }
 
@@ -266,6 +315,18 @@ mod tests {
         let equal: bool = Wire(ours).send_file(&Request::Status, &mut sent.as_slice(), sent.len() as u64).unwrap();
         node.join().unwrap();
         assert!(equal);
+    }
+
+    #[test]
+    fn a_passphrase_reaches_the_node_whole_and_never_prints() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let typed = "quo\"te \\ \u{e9}t\u{e9}\tcorrect horse";
+        let passphrase = Secret::from(Zeroizing::new(typed.to_owned()));
+        Wire(ours).say(&Request::Unlock { passphrase }).unwrap();
+        let heard: Request = Wire::new(theirs).hear().unwrap();
+        let printed = format!("{heard:?}");
+        assert!(!printed.contains("horse"), "{printed}");
+        assert!(matches!(heard, Request::Unlock { passphrase } if passphrase.reveal() == typed));
     }
 
     #[test]

@@ -5,9 +5,10 @@ mod cli;
 mod clock;
 mod config;
 mod control;
+mod desk;
 mod driver;
 mod keystore;
-mod rooms;
+mod privacy;
 mod swarm;
 
 fn main() -> std::process::ExitCode {

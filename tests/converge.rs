@@ -35,7 +35,7 @@ fn federation(off: &[&str]) -> (World, [NodePlace; 3], Vec<Running>) {
     until("all are linked", || {
         let linked = |place: &NodePlace, wanted: usize| {
             let links = place.json(&["status"])["links"].as_array().unwrap().clone();
-            links.iter().filter(|link| link["state"] == "Open").count() >= wanted
+            links.iter().filter(|link| link["state"] == "open").count() >= wanted
         };
         (linked(&places[0], 2) && linked(&places[1], 1) && linked(&places[2], 1)).then_some(())
     });

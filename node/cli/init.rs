@@ -4,6 +4,7 @@ use super::{CliError, at, passphrase::Passphrase};
 use crate::{
     config::{self, Choices, RawConfig},
     keystore::Keystore,
+    privacy,
 };
 use clap::{Args, ValueEnum};
 use libp2p::Multiaddr;
@@ -74,6 +75,9 @@ impl Init {
         if role == Role::Hub && announce.is_empty() {
             return Err(CliError::user("a hub waits for other nodes and needs an address")
                 .hint("--listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/ADDRESS/tcp/4001"));
+        }
+        if self.dir.exists() {
+            privacy::check_directory(&self.dir)?;
         }
         let passphrase = (role == Role::Hub).then(|| self.passphrase.choose("this hub's reading keys")).transpose()?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(at(&self.dir))?;

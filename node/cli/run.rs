@@ -5,9 +5,10 @@ use crate::{
     chance,
     clock::{BUILT, Clock},
     config::{Config, ModalityConfig, SpokeConfig},
+    desk::Desk,
     driver::{self, Gossip, Handles},
     keystore::Keystore,
-    rooms::{self, Rooms},
+    privacy,
 };
 use clap::Args;
 use radmesh_dimse::sop_class::SopClasses;
@@ -23,7 +24,7 @@ use radmesh_spoke::{Chance, Latest, Parts as SpokeParts, Settings, Spoke, modali
 use radmesh_store::{Disk, Store};
 use rand_core::Rng;
 use std::{path::Path, sync::Arc};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 /// Stays in the foreground; SIGTERM or Ctrl-C stops it, and a power cut does no harm. It logs to standard error, without
 /// patient data; RUST_LOG=debug says more.
@@ -35,6 +36,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<(), CliError> {
+        privacy::close_process()?;
+        privacy::check_directory(&self.node.dir)?;
         let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,7 +57,7 @@ async fn run(dir: &Path) -> Result<(), CliError> {
     agree(&config, &roster, &keys)?;
     let clock = Clock::start();
     let Woken { node, store, latest, rooms } = wake(dir, &config, &keys, &roster)?;
-    let parts = driver::Parts {
+    let driven = driver::Parts {
         node,
         store: Arc::clone(&store),
         clock,
@@ -67,41 +70,65 @@ async fn run(dir: &Path) -> Result<(), CliError> {
         CliError::configuration(error.to_string())
             .hint("see `listen` in radmesh.toml, and whether another node runs here")
     };
-    let (handles, driver) = driver::start(parts).await.map_err(refused)?;
+    let (handles, driver) = driver::start(driven).await.map_err(refused)?;
 
+    let mut parts = JoinSet::new();
     let spoke = match &config.spoke {
-        Some(section) => Some(start_spoke(section, &keys, (latest, &store, &handles), federation, clock).await?),
+        Some(section) => {
+            Some(start_spoke(section, &keys, (latest, &store, &handles), federation, clock, &mut parts).await?)
+        }
         None => None,
     };
     let hub = (config.role == Role::Hub).then(|| {
         let core = Core::new(Arc::clone(&handles.node), handles.commands.clone());
-        let parts = HubParts {
+        let made_of = HubParts {
             core,
             store: Arc::clone(&store),
             at_rest: keys.at_rest.clone(),
             me,
             rng: Box::new(chance::os()),
         };
-        let hub = Arc::new(Hub::new(parts));
+        let hub = Arc::new(Hub::new(made_of));
         rooms.iter().for_each(|record| hub.replay(record));
-        tokio::spawn(Arc::clone(&hub).run(handles.notices.subscribe()));
+        let (running, notices) = (Arc::clone(&hub), handles.notices.subscribe());
+        parts.spawn(async move {
+            running.run(notices).await;
+            "the hub's part"
+        });
         hub
     });
-    let rooms = Rooms {
+    let desk = Desk {
         dir: dir.to_owned(),
         name: config.name.clone(),
         clock,
         node: handles.node,
         store,
         commands: handles.commands,
+        notices: handles.notices,
+        runtime: tokio::runtime::Handle::current(),
         spoke,
         hub,
     };
-    rooms::listen(Arc::new(rooms))?;
+    let socket = desk.open()?;
+    parts.spawn(async move { match desk.attend(socket).await {} });
     let listening = handles.listening.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     tracing::info!(name = %config.name, role = %config.role, node = %me, listening, "running");
-    let stop = driver::asked_to_stop().map_err(|error| CliError::internal(error.to_string()))?;
-    driver.run(stop).await.map_err(|error| CliError::internal(error.to_string()))
+    let asked = driver::asked_to_stop().map_err(|error| CliError::internal(error.to_string()))?;
+    let mut outcome = Ok(());
+    let stop = async { outcome = until_asked(asked, &mut parts).await };
+    driver.run(stop).await.map_err(|error| CliError::internal(error.to_string()))?;
+    outcome
+}
+
+/// Waits until the node is asked to stop. A part that ends by itself stops it too, as an error: a spoke that takes no
+/// images in must not look alive, and the service manager starts it again.
+async fn until_asked(asked: impl Future<Output = ()>, parts: &mut JoinSet<&'static str>) -> Result<(), CliError> {
+    let ended = tokio::select! {
+        () = asked => return Ok(()),
+        Some(ended) = parts.join_next() => ended,
+    };
+    let what = ended.map_or_else(|error| format!("a part of the node broke: {error}"), |part| format!("{part} ended"));
+    Err(CliError::internal(what).hint("its log says why; what was promised is on disk, and `radmesh run` goes on"))
 }
 
 /// The ministry's word and the configuration must say the same.
@@ -172,9 +199,10 @@ async fn start_spoke(
     (latest, store, handles): (Latest, &Arc<Store>, &Handles),
     federation: FederationId,
     clock: Clock,
+    parts: &mut JoinSet<&'static str>,
 ) -> Result<Arc<Spoke>, CliError> {
     let reading = keys.reading.clone().ok_or_else(|| CliError::configuration("node.key holds no reading key"))?;
-    let parts = SpokeParts {
+    let made_of = SpokeParts {
         me: keys.signing.node_id(),
         federation,
         signer: keys.signing.clone(),
@@ -193,7 +221,7 @@ async fn start_spoke(
             modalities: section.modalities.iter().map(modality).collect(),
         },
     };
-    let opened = tokio::task::spawn_blocking(|| Spoke::open(parts)).await;
+    let opened = tokio::task::spawn_blocking(|| Spoke::open(made_of)).await;
     let spoke = opened.map_err(|error| CliError::internal(error.to_string()))?;
     let spoke = Arc::new(spoke.map_err(|error| CliError::configuration(error.to_string()))?);
     let dicom = TcpListener::bind(section.dicom_listen).await.map_err(|error| {
@@ -201,10 +229,35 @@ async fn start_spoke(
             .hint("see dicom_listen in radmesh.toml, and whether another DICOM service runs here")
     })?;
     let (running, notices) = (Arc::clone(&spoke), handles.notices.subscribe());
-    tokio::spawn(async move { running.run(dicom, notices).await });
+    parts.spawn(async move {
+        running.run(dicom, notices).await;
+        "the spoke's part"
+    });
     Ok(spoke)
 }
 
 fn modality(configured: &ModalityConfig) -> Modality {
     Modality { ae_title: configured.ae_title.clone(), address: configured.address }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_panics_or_ends_stops_the_node_with_an_error() {
+        let mut parts = JoinSet::new();
+        parts.spawn(async { panic!("a fault of ours") });
+        assert!(until_asked(std::future::pending(), &mut parts).await.is_err());
+        parts.spawn(async { "the spoke's part" });
+        let ended = until_asked(std::future::pending(), &mut parts).await.unwrap_err();
+        assert_eq!(ended.message, "the spoke's part ended");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_asked_to_stop_stops_without_one() {
+        let mut parts = JoinSet::new();
+        parts.spawn(std::future::pending());
+        assert!(until_asked(async {}, &mut parts).await.is_ok());
+    }
 }

@@ -16,7 +16,7 @@ pub(super) struct Unlock {
 impl Unlock {
     pub(super) fn run(self) -> Result<(), CliError> {
         let wire = Wire::connect(&self.node.dir)?;
-        let passphrase = self.passphrase.ask("this hub")?.to_string();
+        let passphrase = self.passphrase.ask("this hub")?.into();
         let () = wire.ask(&Request::Unlock { passphrase })?;
         println!("unlocked until the node stops");
         Ok(())

@@ -15,6 +15,7 @@ use crate::{
     worklist::Worklist,
 };
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One parcel, as far as it is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,16 @@ pub enum LinkState {
     Spare,
     /// In use.
     Open,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "greeting",
+            Self::Spare => "spare",
+            Self::Open => "open",
+        })
+    }
 }
 
 /// Everything a node counts. Events are counted in its logs ([`Logs::counters`]).
