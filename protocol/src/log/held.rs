@@ -392,6 +392,28 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_behind_gaps_is_bounded_over_all_authors() {
+        let scene = Scene::new();
+        let mut home = scene.logs(Who::Home);
+        let mut kept = 0;
+        for (author, life) in (100..120u8).flat_map(|author| (0..17u64).map(move |life| (author, life))) {
+            let key = SigningKey::from_seed([author; 32]);
+            let header = Header {
+                author: key.node_id(),
+                incarnation: Incarnation(life.to_be_bytes()),
+                scope: Scope::Federation,
+                seq: 2,
+                prev: EventHash([1; 32]),
+                hlc: Hlc(0),
+            };
+            let event = Event::sign_raw(&key, &scene.federation, &header, (999, 1), &[0; 60_000]);
+            let bytes = event.bytes().len();
+            kept += if home.insert(event, Way::Synced, Wall(0)) == Inserted::Ahead { bytes } else { 0 };
+        }
+        assert!((16_000_000..=16 * 1024 * 1024).contains(&kept), "{kept} bytes are held that nothing links to");
+    }
+
+    #[test]
     fn an_author_with_too_many_lives_is_refused() {
         let scene = Scene::new();
         let mut home = scene.logs(Who::Home);
