@@ -93,7 +93,7 @@ async fn run(dir: &Path) -> Result<(), CliError> {
         let (running, notices) = (Arc::clone(&hub), handles.notices.subscribe());
         parts.spawn(async move {
             running.run(notices).await;
-            "the hub's part"
+            "the hub's part ended".to_owned()
         });
         hub
     });
@@ -122,12 +122,12 @@ async fn run(dir: &Path) -> Result<(), CliError> {
 
 /// Waits until the node is asked to stop. A part that ends by itself stops it too, as an error: a spoke that takes no
 /// images in must not look alive, and the service manager starts it again.
-async fn until_asked(asked: impl Future<Output = ()>, parts: &mut JoinSet<&'static str>) -> Result<(), CliError> {
+async fn until_asked(asked: impl Future<Output = ()>, parts: &mut JoinSet<String>) -> Result<(), CliError> {
     let ended = tokio::select! {
         () = asked => return Ok(()),
         Some(ended) = parts.join_next() => ended,
     };
-    let what = ended.map_or_else(|error| format!("a part of the node broke: {error}"), |part| format!("{part} ended"));
+    let what = ended.unwrap_or_else(|error| format!("a part of the node broke: {error}"));
     Err(CliError::internal(what).hint("its log says why; what was promised is on disk, and `radmesh run` goes on"))
 }
 
@@ -199,7 +199,7 @@ async fn start_spoke(
     (latest, store, handles): (Latest, &Arc<Store>, &Handles),
     federation: FederationId,
     clock: Clock,
-    parts: &mut JoinSet<&'static str>,
+    parts: &mut JoinSet<String>,
 ) -> Result<Arc<Spoke>, CliError> {
     let reading = keys.reading.clone().ok_or_else(|| CliError::configuration("node.key holds no reading key"))?;
     let made_of = SpokeParts {
@@ -229,10 +229,7 @@ async fn start_spoke(
             .hint("see dicom_listen in radmesh.toml, and whether another DICOM service runs here")
     })?;
     let (running, notices) = (Arc::clone(&spoke), handles.notices.subscribe());
-    parts.spawn(async move {
-        running.run(dicom, notices).await;
-        "the spoke's part"
-    });
+    parts.spawn(async move { running.run(dicom, notices).await.to_string() });
     Ok(spoke)
 }
 
@@ -249,9 +246,9 @@ mod tests {
         let mut parts = JoinSet::new();
         parts.spawn(async { panic!("a fault of ours") });
         assert!(until_asked(std::future::pending(), &mut parts).await.is_err());
-        parts.spawn(async { "the spoke's part" });
+        parts.spawn(async { "the packer ended".to_owned() });
         let ended = until_asked(std::future::pending(), &mut parts).await.unwrap_err();
-        assert_eq!(ended.message, "the spoke's part ended");
+        assert_eq!(ended.message, "the packer ended");
     }
 
     #[tokio::test]

@@ -101,6 +101,10 @@ pub const CREDIT_BYTES_MAX: u32 = 16 * 1024 * 1024;
 pub const REPORT_TEXT_BYTES_MAX: usize = 48 * 1024;
 /// Characters of the clinical indication at most.
 pub const INDICATION_CHARS_MAX: usize = 4_096;
+/// Characters of each other field of an order at most: four times what DICOM gives a person's name (PS3.5, table 6.2-1).
+pub const ORDER_FIELD_CHARS_MAX: usize = 256;
+/// Fields of an order of that length, its modalities and the names of what could not be decoded among them, at most.
+pub const ORDER_FIELDS_MAX: usize = 32;
 /// Characters of a name a person chose (node, person, federation) at most.
 pub const NAME_CHARS_MAX: usize = 128;
 
@@ -119,4 +123,7 @@ const _: () = assert!(BLIND_BYTES_MAX <= CREDIT_BYTES_MAX as u64);
 const _: () = assert!(SYNC_BYTES_MIN <= SYNC_BYTES_MAX && SYNC_BYTES_MAX <= CREDIT_BYTES_MAX as u64);
 const _: () = assert!(GOSSIP_EVENT_BYTES_MAX < EVENT_BYTES_MAX && EVENT_BYTES_MAX < CTL_MESSAGE_BYTES_MAX);
 const _: () = assert!(REPORT_TEXT_BYTES_MAX < EVENT_BYTES_MAX);
+// An order always fits an event, whatever a device writes: four bytes a character, and as much again for its envelope.
+const _: () =
+    assert!(4 * (INDICATION_CHARS_MAX + ORDER_FIELDS_MAX * ORDER_FIELD_CHARS_MAX) + 8 * 1024 < EVENT_BYTES_MAX);
 const _: () = assert!(STATEMENT_BYTES_MAX < JOIN_BYTES_MAX && JOIN_BYTES_MAX <= CTL_MESSAGE_BYTES_MAX);

@@ -42,8 +42,8 @@ pub struct StudyLine {
     pub conflicting: usize,
     /// Instances that end early or are malformed: kept and flagged.
     pub damaged: usize,
-    /// Instances that this node's disk lost before they were sealed: to be sent again.
-    pub lost: u32,
+    /// Instances that this node's disk lost before anybody else had them: to be sent again.
+    pub lost: usize,
     /// Parcels announced.
     pub parcels: usize,
     /// Their sealed bytes.
@@ -94,7 +94,7 @@ pub struct ReportLine {
 /// The spoke's part of `radmesh status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpokeStatus {
-    /// What keeps Studies from leaving, or null.
+    /// What keeps Studies, or one of them, from leaving, or null.
     pub held_back: Option<String>,
     /// Cases here.
     pub cases: usize,

@@ -1,10 +1,10 @@
-//! Who may send: the allow-list of modalities, and what waits in quarantine.
+//! Who may send: the allow-list of modalities.
 //!
 //! An AE title is a label that anyone in the clinic's network can write. So an unknown sender's Instances are stored,
 //! because they may be a patient's only images, but go nowhere until a person here accepts that sender at that
 //! address. What is in quarantine is not marked on disk: it is whatever its sender is not accepted for.
 
-use crate::staging::{ReceivedInstance, Sender, StagingId};
+use crate::{quarantine::Quarantine, staging::Sender};
 use radmesh_dimse::{AeTitle, AeTitleError};
 use radmesh_protocol::time::Wall;
 use serde::{Deserialize, Serialize};
@@ -23,15 +23,12 @@ pub struct Modality {
     pub address: IpAddr,
 }
 
-/// Bytes that unknown senders may fill at most, so that junk can't take the disk from the clinic's own modalities.
-pub const QUARANTINE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-
 /// No unknown sender of that name and address has sent anything.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nothing from {ae_title:?} waits in quarantine")]
+#[error("nothing from {ae_title} waits in quarantine")]
 pub struct NotWaiting {
     /// What was asked for.
-    pub ae_title: String,
+    pub ae_title: AeTitle,
 }
 
 /// How a modality stands.
@@ -46,23 +43,21 @@ pub enum Standing {
     Quarantined,
 }
 
-/// The allow-list and the quarantine.
+/// The allow-list.
 #[derive(Debug, Default)]
-pub struct Modalities {
+pub(crate) struct AllowList {
     configured: BTreeSet<Modality>,
     accepted: BTreeSet<Modality>,
-    waiting: BTreeMap<StagingId, ReceivedInstance>,
 }
 
-impl Modalities {
+impl AllowList {
     /// With what the configuration names.
-    pub fn new(configured: impl IntoIterator<Item = Modality>) -> Self {
+    pub(crate) fn new(configured: impl IntoIterator<Item = Modality>) -> Self {
         Self { configured: configured.into_iter().collect(), ..Self::default() }
     }
 
     /// How a sender stands; a person at this node is always known.
-    #[must_use]
-    pub fn standing(&self, sender: &Sender) -> Standing {
+    pub(crate) fn standing(&self, sender: &Sender) -> Standing {
         let Some(modality) = Modality::of(sender) else { return Standing::Configured };
         match (self.configured.contains(&modality), self.accepted.contains(&modality)) {
             (true, _) => Standing::Configured,
@@ -71,57 +66,21 @@ impl Modalities {
         }
     }
 
-    /// Puts an Instance aside. It is on disk with its record.
-    pub fn quarantine(&mut self, instance: ReceivedInstance) {
-        self.waiting.insert(instance.file, instance);
-    }
-
-    /// Bytes in quarantine.
-    #[must_use]
-    pub fn waiting_bytes(&self) -> u64 {
-        self.waiting.values().map(|instance| instance.bytes).sum()
-    }
-
-    /// Whether the same received bytes wait already.
-    #[must_use]
-    pub fn holds(&self, other: &ReceivedInstance) -> bool {
-        let same = |held: &ReceivedInstance| held.received == other.received && held.form == other.form;
-        self.waiting.values().any(|held| held.sender == other.sender && same(held))
-    }
-
-    /// Which modalities an `accept` means: those in quarantine under that title, at that address if one is given.
-    ///
-    /// # Errors
-    /// [`NotWaiting`] if there is none.
-    pub fn meant(&self, ae_title: &str, address: Option<IpAddr>) -> Result<Vec<Modality>, NotWaiting> {
-        let waiting: BTreeSet<Modality> = self.waiting.values().filter_map(|held| Modality::of(&held.sender)).collect();
-        let fits = |m: &Modality| m.ae_title.as_str() == ae_title && address.is_none_or(|address| address == m.address);
-        let mut meant: Vec<Modality> = waiting.into_iter().filter(fits).collect();
-        if let (true, Some(address), Ok(ae_title)) = (meant.is_empty(), address, AeTitle::parse(ae_title)) {
-            meant.push(Modality { ae_title, address });
-        }
-        if meant.is_empty() { Err(NotWaiting { ae_title: ae_title.to_owned() }) } else { Ok(meant) }
-    }
-
-    /// Accepts a modality, once that is on disk; gives what it had sent, for staging.
-    pub fn accept(&mut self, modality: Modality) -> Vec<ReceivedInstance> {
-        let freed = self.waiting.extract_if(.., |_, held| Modality::of(&held.sender).as_ref() == Some(&modality));
-        let freed = freed.map(|(_, instance)| instance).collect();
+    /// Accepts a modality, once that is on disk.
+    pub(crate) fn accept(&mut self, modality: Modality) {
         self.accepted.insert(modality);
-        freed
     }
 
     /// Every modality known or waiting, with what waits of it.
-    #[must_use]
-    pub fn listing(&self) -> Vec<ModalityLine> {
+    pub(crate) fn listing(&self, quarantine: &Quarantine) -> Vec<ModalityLine> {
         let mut lines: BTreeMap<Modality, ModalityLine> = BTreeMap::new();
         let known = self.configured.iter().chain(&self.accepted).cloned();
-        let waiting = self.waiting.values().filter_map(|held| Modality::of(&held.sender));
+        let waiting = quarantine.instances().filter_map(|held| Modality::of(&held.sender));
         for modality in known.chain(waiting) {
             let standing = self.standing(&modality.clone().into());
-            let Modality { ae_title, address } = modality.clone();
+            let (ae_title, address) = modality.clone().into();
             lines.entry(modality).or_insert(ModalityLine {
-                ae_title: ae_title.as_str().to_owned(),
+                ae_title,
                 address,
                 standing,
                 instances: 0,
@@ -129,7 +88,7 @@ impl Modalities {
                 last_at: None,
             });
         }
-        for held in self.waiting.values() {
+        for held in quarantine.instances() {
             let Some(line) = Modality::of(&held.sender).and_then(|modality| lines.get_mut(&modality)) else { continue };
             line.instances += 1;
             line.bytes += held.bytes;
@@ -190,7 +149,6 @@ impl TryFrom<(String, IpAddr)> for Modality {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::staging::tests::received_from;
     use std::net::Ipv4Addr;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5));
@@ -202,32 +160,9 @@ mod tests {
 
     #[test]
     fn a_known_title_from_another_address_is_unknown() {
-        let list = Modalities::new([modality("CT1", HERE)]);
+        let list = AllowList::new([modality("CT1", HERE)]);
         assert_eq!(list.standing(&modality("CT1", HERE).into()), Standing::Configured);
         assert_eq!(list.standing(&modality("CT1", ELSEWHERE).into()), Standing::Quarantined);
         assert_eq!(list.standing(&Sender::Hand), Standing::Configured);
-    }
-
-    #[test]
-    fn accepting_a_sender_frees_what_it_sent_and_nothing_else() {
-        let mut list = Modalities::new([]);
-        let (ours, theirs) = (modality("US1", HERE), modality("XX", HERE));
-        list.quarantine(received_from("1.1", 1, ours.clone().into()));
-        list.quarantine(received_from("1.2", 2, theirs.into()));
-        assert_eq!(list.meant("US1", None), Ok(vec![ours.clone()]));
-        let freed = list.accept(ours.clone());
-        assert_eq!(freed.iter().map(|i| i.sop_instance.reveal().as_str()).collect::<Vec<_>>(), ["1.1"]);
-        assert_eq!(list.standing(&ours.into()), Standing::Accepted);
-        assert_eq!(
-            list.listing().iter().map(|line| (line.standing, line.instances)).collect::<Vec<_>>(),
-            [(Standing::Accepted, 0), (Standing::Quarantined, 1)]
-        );
-    }
-
-    #[test]
-    fn accepting_who_never_sent_needs_an_address() {
-        let list = Modalities::new([]);
-        assert_eq!(list.meant("CT9", None), Err(NotWaiting { ae_title: "CT9".into() }));
-        assert_eq!(list.meant("CT9", Some(HERE)), Ok(vec![modality("CT9", HERE)]));
     }
 }

@@ -12,7 +12,7 @@ use radmesh_protocol::{
         reading::ReadingPublic,
     },
     id::{FederationId, Hash},
-    limits::INDICATION_CHARS_MAX,
+    limits::ORDER_FIELDS_MAX,
     log::body::Order,
     phi::Phi,
     worklist::order::OrderDetails,
@@ -50,8 +50,7 @@ pub(crate) fn details(case: &Case) -> (OrderDetails, Hash) {
         // What a device says of the question, most specific first.
         let asked = [Fact::ReasonForTheRequestedProcedure, Fact::ReasonForStudy, Fact::AdditionalPatientHistory];
         let told = asked.into_iter().find(|fact| sayings.get(*fact).is_some());
-        let said = told.map_or_else(Phi::default, |fact| field("indication", fact));
-        Phi::new(said.reveal().chars().take(INDICATION_CHARS_MAX).collect())
+        told.map_or_else(Phi::default, |fact| field("indication", fact))
     });
     details.undecoded = undecoded;
     let digest = Hash::of(&[&details.encode()[..], &[case.record.class as u8]].concat());
@@ -75,5 +74,12 @@ fn modalities(case: &Case) -> Vec<String> {
     modalities.retain(|modality| !modality.is_empty());
     modalities.sort_unstable();
     modalities.dedup();
+    if modalities.len() > MODALITIES_MAX {
+        modalities.truncate(MODALITIES_MAX);
+        modalities.push("[more]".to_owned());
+    }
     modalities
 }
+
+// Nine fields and the Study Instance UID take their room first, and the names of what could not be decoded take two.
+const MODALITIES_MAX: usize = ORDER_FIELDS_MAX - 16;

@@ -59,6 +59,18 @@ pub(crate) fn studies(ledger: &Ledger, me: &NodeId, away: &BTreeMap<CaseId, Away
     numbered.collect()
 }
 
+/// What keeps single cases from leaving, in one sentence.
+pub(crate) fn stuck(ledger: &Ledger) -> Option<String> {
+    let stuck = ledger.each_case(|case| case.trouble.as_ref().map(|trouble| (case.id, trouble.why.clone())));
+    let stuck: Vec<_> = stuck.into_iter().flatten().collect();
+    let (case, why) = stuck.first()?;
+    Some(format!(
+        "{} of the cases here are stuck and tried again by themselves; {}: {why}",
+        stuck.len(),
+        case_short(case)
+    ))
+}
+
 fn place(case: &Case, away: Option<&Away>) -> (bool, Class, Wall, CaseId) {
     let delivered = away.is_some_and(|away| away.custody != CustodyState::Sending);
     let at = case.record.first_at;
@@ -75,8 +87,8 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
     let mut modalities: Vec<String> = series.values().map(|seen| seen.modality.clone()).collect();
     modalities.sort_unstable();
     modalities.dedup();
-    let sealed_bytes = case.parts.values().map(|part| part.sealed.sealed_bytes).sum();
-    let acknowledged = case.parts.keys().filter_map(|manifest| away?.acknowledged.get(manifest)).sum();
+    let sealed_bytes = case.named_parts().map(|(_, part)| part.sealed.sealed_bytes).sum();
+    let acknowledged = case.named_parts().filter_map(|(manifest, _)| away?.acknowledged.get(manifest)).sum();
     let custody = away.map_or(CustodyState::Sending, |away| away.custody);
     let announced = case.parts.values().filter(|part| part.step == PartStep::Announced).count();
     StudyLine {
@@ -96,7 +108,7 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
         staged_bytes: case.staged_bytes(),
         conflicting: case.conflicting(),
         damaged: case.damaged(),
-        lost: case.record.lost,
+        lost: case.lost(),
         parcels: announced,
         sealed_bytes,
         delivered_bytes: acknowledged,
@@ -110,7 +122,10 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
 
 /// How it stands, in one sentence.
 fn state(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> String {
-    let lost = case.record.lost;
+    if let Some(trouble) = &case.trouble {
+        return format!("stuck and tried again by itself, {} times so far: {}", trouble.times, trouble.why);
+    }
+    let lost = case.lost();
     if lost > 0 {
         return format!("{lost} Instances were damaged on this disk: send the Study again");
     }

@@ -5,11 +5,12 @@ use crate::{
     clinic::{Clinic, NoSheet, homecoming},
     find,
     ground::ClockFace,
+    held::Held,
     intake::Intake,
-    ledger::{AcceptError, Ledger},
+    ledger::{AcceptError, Founding, Ledger},
     listing::{ReportLine, ReportPdf, SentFile, SpokeStatus, StudyLine, case_short},
     modality::ModalityLine,
-    outbox, pack,
+    outbox, pack, quarantine,
     rooms::Rooms,
     site::Site,
     staging::{Novelty, Rules, Wholeness},
@@ -17,7 +18,15 @@ use crate::{
 use radmesh_dimse::server::{self, serve};
 use radmesh_protocol::{id::CaseId, node::Notice, worklist::item::CustodyState};
 use std::{future, io::Read, net::IpAddr, sync::Arc};
-use tokio::{net::TcpListener, sync::broadcast};
+use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
+
+/// A task of the spoke came to its end: the others were stopped, because a spoke that does half its work looks whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the spoke's {task} ended: {why}")]
+pub struct Ended {
+    task: &'static str,
+    why: String,
+}
 
 /// The running spoke. Its methods may block on the disk: call them from a thread that may.
 #[derive(Debug)]
@@ -40,8 +49,14 @@ impl Spoke {
         let rooms = Rooms { store, at_rest, chance };
         let site = Site::open(&rooms, &latest)?;
         let clinic = Clinic::open(rooms.clone(), &latest).map_err(OpenError::from)?;
-        let rules = Rules::quiet(quiet);
-        let ledger = Ledger::open(rooms, &latest, site.secret.clone(), rules, modalities, clock().mono)?;
+        let founding = Founding {
+            site: site.secret.clone(),
+            rules: Rules::quiet(quiet),
+            configured: modalities,
+            quarantine: quarantine::BOUNDS,
+            held: Held::new(Arc::clone(&rooms.store), Arc::clone(&node), me),
+        };
+        let ledger = Ledger::open(rooms, &latest, founding, clock().mono)?;
         let ledger = Arc::new(ledger);
         let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&clock));
         let (signer, clock) = (Arc::new(signer), ClockFace(clock));
@@ -49,11 +64,25 @@ impl Spoke {
         Ok(Self { core: Arc::new(core), intake, server })
     }
 
-    /// Receives, packs and takes reports back until dropped; what was promised by then is on disk.
-    pub async fn run(&self, dicom: TcpListener, notices: broadcast::Receiver<Notice>) {
-        let serving = serve(dicom, self.server.clone(), Arc::new(self.intake.clone()), future::pending());
+    /// Receives, packs and takes reports back until dropped, or until one of these ends; what was promised by then is
+    /// on disk.
+    pub async fn run(&self, dicom: TcpListener, notices: broadcast::Receiver<Notice>) -> Ended {
         let core = || Arc::clone(&self.core);
-        tokio::join!(serving, pack::run(core()), homecoming::run(core(), notices));
+        let (server, intake) = (self.server.clone(), Arc::new(self.intake.clone()));
+        let mut tasks = JoinSet::new();
+        let ids = [
+            tasks.spawn(serve(dicom, server, intake, future::pending())).id(),
+            tasks.spawn(pack::run(core())).id(),
+            tasks.spawn(homecoming::run(core(), notices)).id(),
+        ];
+        let ended = tasks.join_next_with_id().await.expect("there are three");
+        let (id, why) = match ended {
+            Ok((id, ())) => (id, "the node's core is gone".to_owned()),
+            Err(broken) => (broken.id(), broken.to_string()),
+        };
+        let names = ids.iter().zip(["DICOM door", "packer", "way home of reports"]);
+        let task = names.into_iter().find(|(known, _)| **known == id).map_or("", |(_, name)| name);
+        Ended { task, why }
     }
 
     /// Takes in one file that a person hands in, streamed. Its name is for that person alone.
@@ -123,7 +152,8 @@ impl Spoke {
     pub fn reports(&self) -> Vec<ReportLine> {
         let node = self.core.read();
         let ours = node.worklist().items().filter(|item| item.site == self.core.me);
-        ours.flat_map(|item| self.core.clinic.lines(item, self.core.study(&item.case).as_ref())).collect()
+        ours.flat_map(|item| self.core.clinic.lines(item, self.core.study(&item.case).as_ref(), node.roster()))
+            .collect()
     }
 
     /// The newest report of a case as a sheet of paper.
@@ -136,7 +166,13 @@ impl Spoke {
             let node = self.core.read();
             let item = node.worklist().item(&case).ok_or(NoSheet::NoReport { case })?;
             let facility = node.roster().node(&self.core.me).map_or_else(String::new, |member| member.name.clone());
-            self.core.clinic.sheet(facility, item, self.core.study(&case).as_ref(), None, self.core.now().wall)?
+            self.core.clinic.sheet(
+                facility,
+                item,
+                self.core.study(&case).as_ref(),
+                node.roster(),
+                self.core.now().wall,
+            )?
         };
         let bytes = sheet.pdf().map_err(NoSheet::from)?;
         Ok(ReportPdf { name: format!("report-{}.pdf", case_short(&case)), bytes })
@@ -150,10 +186,10 @@ impl Spoke {
         let waiting = || studies.iter().filter(|study| !study.delivered);
         let tally = ledger.tally();
         let sent = |case: &CaseId| away.get(case).is_some_and(|away| away.custody != CustodyState::Sending);
-        let parcels = ledger.each_case(|case| if sent(&case.id) { 0 } else { case.parts.len() });
+        let parcels = ledger.each_case(|case| if sent(&case.id) { 0 } else { case.named_parts().count() });
         let staged = ledger.each_case(|case| case.staged.len());
         SpokeStatus {
-            held_back: self.core.destination().err().map(|held| held.to_string()),
+            held_back: self.core.destination().err().map(|held| held.to_string()).or_else(|| outbox::stuck(ledger)),
             cases: studies.len(),
             staged_instances: staged.into_iter().sum(),
             staged_bytes: studies.iter().map(|study| study.staged_bytes).sum(),

@@ -11,7 +11,10 @@ use radmesh_store::{
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use site::{Site, Start, data_set::Instance, instances};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 const STUDY: &str = "1.2.826.88";
 
@@ -56,8 +59,7 @@ async fn after_a_power_cut_at_any_moment_every_acknowledged_instance_travels_onc
             let copies = found.iter().filter(|(uid, bytes)| *uid == instance.uid && *bytes == instance.file()).count();
             assert_eq!(copies, 1, "cut at {cut}, {survives:?}: Instance {}", instance.number);
         }
-        let mut uids: Vec<&String> = found.iter().map(|(uid, _)| uid).collect();
-        uids.dedup();
+        let uids: BTreeSet<&String> = found.iter().map(|(uid, _)| uid).collect();
         assert_eq!(uids.len(), found.len(), "cut at {cut}, {survives:?}: an Instance travels twice");
         assert_eq!(site.spoke.studies().len(), 1, "a Study is one case before and after");
     }

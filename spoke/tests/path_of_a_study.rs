@@ -4,19 +4,11 @@
 
 mod site;
 
-use radmesh_dimse::{
-    AeTitle, SopClassUid, SopInstanceUid, StoreStatus, TransferSyntax,
-    client::{self, Outcome, Outgoing},
-};
+use radmesh_dimse::{StoreStatus, client::Outcome};
 use radmesh_protocol::{
-    envelope::body::SealedBody,
     id::EventHash,
     log::{Scope, body::Body},
-    node::Command,
-    person::{SignedAt, Statement},
-    report::{REPORT_TAG, Report, ReportText, Status},
-    roster::RosterVersion,
-    wire,
+    report::Status,
     worklist::order::OrderDetails,
 };
 use radmesh_spoke::modality::Modality;
@@ -26,9 +18,9 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 use site::{
-    Membership, Site, Start,
-    data_set::{CT, EXPLICIT, Instance, PATIENT},
-    instances,
+    Membership, Site, Start, c_store,
+    data_set::{Instance, PATIENT},
+    instances, outgoing, report,
 };
 use std::sync::Arc;
 
@@ -91,21 +83,6 @@ async fn a_study_is_closed_by_a_quiet_period_without_a_person() {
     let again = site.hand_in(&study()[0].file()).await.unwrap();
     assert_eq!(again.novelty, "duplicate");
     assert_eq!(instances(&site.closed_groups().await), as_files(&study()));
-}
-
-fn outgoing(instance: &Instance, named: &str) -> Outgoing {
-    let data_set = instance.data_set();
-    Outgoing {
-        sop_class_uid: SopClassUid::parse(CT).unwrap(),
-        sop_instance_uid: SopInstanceUid::parse(named).unwrap(),
-        transfer_syntax: TransferSyntax::parse(EXPLICIT).unwrap(),
-        open: Box::new(move || Ok(Box::new(std::io::Cursor::new(data_set)))),
-    }
-}
-
-async fn c_store(site: &Site, calling: &str, objects: Vec<Outgoing>) -> Vec<Outcome> {
-    let title = |text| AeTitle::parse(text).unwrap();
-    client::store(site.dicom, &client::Config::new(title(calling), title("RADMESH")), objects).await.unwrap().outcomes
 }
 
 #[tokio::test]
@@ -263,30 +240,6 @@ async fn a_file_without_a_study_is_refused_with_the_reason() {
     let refused = site.hand_in(b"hello, this is no DICOM file").await.unwrap_err();
     assert!(refused.to_string().contains("not a DICOM file"), "{refused}");
     assert_eq!(site.spoke.status().refused, 1);
-}
-
-/// A report by the radiologist of the tests, on the case's order, sealed to the spoke.
-async fn report(site: &Site, status: Status, replaces: Option<EventHash>, text: &str) -> EventHash {
-    let case = site.node.read().unwrap().worklist().items().next().unwrap().case;
-    let words = ReportText::new(text, "Dr Banda").unwrap().encode();
-    let mut rng = ChaCha20Rng::seed_from_u64(text.len() as u64);
-    let to = [site.keys.pool.public(), site.keys.recovery.public(), site.keys.spoke_reading.public()];
-    let sealed = SealedBody::seal(&words, &to, &site.federation, &mut rng).unwrap();
-    let report = Report { case, status, replaces, claim: None, sealed };
-    let at = SignedAt {
-        key: &site.keys.reader,
-        node: site.me(),
-        federation: &site.federation,
-        roster_version: RosterVersion(4),
-    };
-    let statement = Statement::sign(at, REPORT_TAG, case, &[], &wire::encode(&report));
-    let command = Command::Append { scope: Scope::Site(site.me()), body: Box::new(Body::Report(statement)) };
-    let (to, answer) = tokio::sync::oneshot::channel();
-    site.commands.send((command, to)).await.unwrap();
-    match answer.await.unwrap() {
-        radmesh_protocol::node::Answer::Appended(event) => event,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]

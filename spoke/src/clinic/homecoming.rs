@@ -12,17 +12,29 @@ use radmesh_protocol::{
     node::Notice,
 };
 use radmesh_store::WriteError;
-use std::{future, sync::Arc};
-use tokio::sync::broadcast;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::broadcast, time::timeout};
 
-/// Takes reports back until dropped.
+/// Takes reports back until the core is gone.
 pub(crate) async fn run(core: Arc<Core>, mut notices: broadcast::Receiver<Notice>) {
+    let mut wait = RETRY_MIN;
     loop {
-        if let Err(error) = take_back(&core).await {
-            tracing::warn!(%error, "a report could not be kept; it is tried again at the next notice");
-        }
-        match notices.recv().await {
-            Err(broadcast::error::RecvError::Closed) => return future::pending().await,
+        let heard = match take_back(&core).await {
+            Ok(()) => {
+                wait = RETRY_MIN;
+                notices.recv().await
+            }
+            Err(StepError::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a report could not be kept; it is tried again by itself");
+                let heard = timeout(wait, notices.recv()).await;
+                wait = RETRY_MAX.min(wait * 2);
+                let Ok(heard) = heard else { continue };
+                heard
+            }
+        };
+        match heard {
+            Err(broadcast::error::RecvError::Closed) => return,
             Ok(Notice::Roster | Notice::PoolKey) => core.ledger.bell.notify_one(),
             // A lagging receiver missed some: looking at the whole worklist is what it does anyway.
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -36,7 +48,7 @@ async fn take_back(core: &Arc<Core>) -> Result<(), StepError> {
         let came: Vec<_> = {
             let node = core.read();
             let ours = node.worklist().items().filter(|item| item.site == core.me);
-            let new = ours.flat_map(|item| item.reports.keys()).filter(|event| !core.clinic.holds(event));
+            let new = ours.flat_map(|item| item.reports.keys()).filter(|event| core.clinic.is_new(event));
             new.filter_map(|hash| node.logs().event(hash).cloned()).collect()
         };
         for event in came {
@@ -45,7 +57,10 @@ async fn take_back(core: &Arc<Core>) -> Result<(), StepError> {
                     tracing::info!(case = ?report.case, status = %report.status, "report arrived");
                     core.clinic.keep(report)?;
                 }
-                Err(error) => tracing::warn!(event = ?event.hash(), %error, "a report can't be read here"),
+                Err(error) => {
+                    tracing::warn!(event = ?event.hash(), %error, "a report can't be read here");
+                    core.clinic.refuse(event.hash());
+                }
             }
         }
         Ok(())
@@ -57,3 +72,7 @@ async fn take_back(core: &Arc<Core>) -> Result<(), StepError> {
     }
     Ok(())
 }
+
+/// First wait after a report could not be kept, and the longest: a full disk may have room again at any time.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);

@@ -23,12 +23,13 @@ use radmesh_codec::scan::Fact;
 use radmesh_protocol::{
     id::{CaseId, EventHash},
     phi::Phi,
+    roster::Roster,
     time::Wall,
-    worklist::item::{Review, WorklistItem},
+    worklist::item::{ItemReport, Review, WorklistItem},
 };
 use radmesh_store::WriteError;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard},
 };
 
@@ -37,21 +38,33 @@ use std::{
 pub(crate) struct Clinic {
     rooms: Rooms,
     kept: Mutex<BTreeMap<EventHash, KeptReport>>,
+    // What can't be read once can't be read again with the same key: it is not tried, nor logged, at every notice.
+    unreadable: Mutex<BTreeSet<EventHash>>,
 }
 
 impl Clinic {
     pub(crate) fn open(rooms: Rooms, latest: &Latest) -> Result<Self, RoomsError> {
         let kept = rooms.read::<KeptReport>(Room::Report, latest)?;
         let kept = kept.into_iter().map(|report| (report.event, report)).collect();
-        Ok(Self { rooms, kept: Mutex::new(kept) })
+        Ok(Self { rooms, kept: Mutex::new(kept), unreadable: Mutex::default() })
     }
 
     fn kept(&self) -> MutexGuard<'_, BTreeMap<EventHash, KeptReport>> {
         self.kept.lock().expect("nothing panics while it holds the reports")
     }
 
-    pub(crate) fn holds(&self, event: &EventHash) -> bool {
-        self.kept().contains_key(event)
+    fn unreadable(&self) -> MutexGuard<'_, BTreeSet<EventHash>> {
+        self.unreadable.lock().expect("nothing panics while it holds the refusals")
+    }
+
+    /// Neither kept nor found unreadable.
+    pub(crate) fn is_new(&self, event: &EventHash) -> bool {
+        !self.kept().contains_key(event) && !self.unreadable().contains(event)
+    }
+
+    /// Remembers that a report can't be read here.
+    pub(crate) fn refuse(&self, event: EventHash) {
+        self.unreadable().insert(event);
     }
 
     /// Keeps a report, or what became of it; on disk when this returns.
@@ -67,21 +80,21 @@ impl Clinic {
     }
 
     /// Every report of a case as lines, the newest word first.
-    pub(crate) fn lines(&self, item: &WorklistItem, study: Option<&StudyRecord>) -> Vec<ReportLine> {
-        let kept = self.kept();
+    pub(crate) fn lines(&self, item: &WorklistItem, study: Option<&StudyRecord>, roster: &Roster) -> Vec<ReportLine> {
+        let (kept, unreadable) = (self.kept(), self.unreadable());
         let newest = returned::newest(item);
         let mut reports: Vec<_> = item.reports.iter().collect();
         reports.sort_by_key(|(event, report)| (Some(**event) != newest, std::cmp::Reverse(report.signed)));
         let told = |fact| study.map_or("", |study| study.sayings.shown(fact)).to_owned();
-        let line = |(event, report): (&EventHash, &radmesh_protocol::worklist::item::ItemReport)| {
+        let line = |(event, report): (&EventHash, &ItemReport)| {
             let words = kept.get(event);
-            let unread = "(came, and can't be opened with this node's key)";
+            let unread = if unreadable.contains(event) { UNREADABLE } else { NOT_KEPT };
             ReportLine {
                 case: item.case.to_string(),
                 case_short: case_short(&item.case),
                 report: event.to_string(),
                 status: report.status.to_string(),
-                reader: words.map_or_else(String::new, |kept| kept.reader.clone()),
+                reader: signer(roster, report, words),
                 text: words.map_or_else(|| unread.to_owned(), |kept| kept.text.reveal().clone()),
                 place: report.place.to_string(),
                 warning: returned::standing(item, event).warning().map(str::to_owned),
@@ -94,28 +107,31 @@ impl Clinic {
         reports.into_iter().map(line).collect()
     }
 
-    /// The sheet of the newest word on a case, or of one report of it.
+    /// The sheet of the newest word on a case.
     pub(crate) fn sheet(
         &self,
         facility: String,
         item: &WorklistItem,
         study: Option<&StudyRecord>,
-        report: Option<EventHash>,
+        roster: &Roster,
         now: Wall,
     ) -> Result<Sheet, NoSheet> {
-        let kept = self.kept();
-        let event = report.or_else(|| returned::newest(item)).ok_or(NoSheet::NoReport { case: item.case })?;
+        let (kept, unreadable) = (self.kept(), self.unreadable());
+        let event = returned::newest(item).ok_or(NoSheet::NoReport { case: item.case })?;
         let entry = |event: &EventHash| {
             let (words, report) = kept.get(event).zip(item.reports.get(event))?;
             Some(Entry {
                 status: words.status,
                 standing: returned::standing(item, event),
-                reader: words.reader.clone(),
+                reader: signer(roster, report, Some(words)),
                 signed_at: report.signed.wall(),
                 text: words.text.clone(),
             })
         };
-        let newest = entry(&event).ok_or(NoSheet::Unreadable { case: item.case })?;
+        let newest = entry(&event).ok_or(match unreadable.contains(&event) {
+            true => NoSheet::Unreadable { case: item.case },
+            false => NoSheet::NotKept { case: item.case },
+        })?;
         let mut adds_to = Vec::new();
         let mut at = kept.get(&event);
         // A chain of addenda ends at the report they add to; the bound is for a signer who made a circle.
@@ -153,6 +169,12 @@ pub enum NoSheet {
         /// The case.
         case: CaseId,
     },
+    /// What came is not on this disk yet.
+    #[error("the report of case {case} came and could not be kept on this disk yet; it is tried again by itself")]
+    NotKept {
+        /// The case.
+        case: CaseId,
+    },
     /// The PDF library.
     #[error(transparent)]
     Set(#[from] SheetError),
@@ -169,6 +191,14 @@ pub enum PrintError {
     NoSheet(#[from] NoSheet),
 }
 
+/// Who signed a report, by the roster: what a statement says of its signer is anyone's to write.
+fn signer(roster: &Roster, report: &ItemReport, words: Option<&KeptReport>) -> String {
+    let own = || words.map_or_else(String::new, |kept| format!("{} (name as signed; not in the roster)", kept.reader));
+    roster.person(&report.person).map_or_else(own, |person| person.name.clone())
+}
+
+const UNREADABLE: &str = "(came, and can't be opened with this node's key)";
+const NOT_KEPT: &str = "(came, and could not be kept on this disk yet; it is tried again by itself)";
 const ADDENDA_MAX: usize = 64;
 
 const PATIENT: [(&str, Fact); 5] = [

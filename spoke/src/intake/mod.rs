@@ -12,6 +12,7 @@ use crate::{
     Clock, Word,
     ledger::{Admitted, Ledger, NotAdmitted},
     modality::{Modality, Standing},
+    quarantine::Place,
     staging::{Novelty, ReceivedInstance, Sender, Wholeness},
 };
 use radmesh_dimse::{
@@ -53,11 +54,11 @@ impl Intake {
     /// # Errors
     /// [`Refused`], in words for that person.
     pub fn file(&self, mut file: impl Read, word: &Word) -> Result<Taken, Refused> {
-        let taken = self.begin().and_then(|mut receiving| {
+        let taken = self.receive().and_then(|mut receiving| {
             let mut buffer = vec![0; COPY_BYTES];
             loop {
                 match file.read(&mut buffer).map_err(Refused::Input)? {
-                    0 => return self.finish(receiving, &Declared::File, Sender::Hand, word),
+                    0 => return self.finish(receiving, &Declared::File, Sender::Hand, None, word),
                     read => receiving.write(&buffer[..read])?,
                 }
             }
@@ -65,18 +66,25 @@ impl Intake {
         taken.inspect_err(|_| self.ledger.refused())
     }
 
-    fn begin(&self) -> Result<Receiving, Refused> {
+    fn receive(&self) -> Result<Receiving, Refused> {
         Receiving::begin(&self.ledger.rooms.store, &self.ledger.rooms.chance)
     }
 
-    fn finish(&self, receiving: Receiving, declared: &Declared, sender: Sender, word: &Word) -> Result<Taken, Refused> {
+    fn finish(
+        &self,
+        receiving: Receiving,
+        declared: &Declared,
+        sender: Sender,
+        place: Option<Place>,
+        word: &Word,
+    ) -> Result<Taken, Refused> {
         let now = (self.clock)();
         let instance = receiving.finish(&self.ledger.rooms.store, declared, sender, now.wall)?;
         let ReceivedInstance { wholeness, bytes, .. } = instance;
-        let (case, novelty) = match self.ledger.admit(instance, word, now.mono) {
+        let (case, novelty) = match self.ledger.admit(instance, place, word, now.mono) {
             Ok(Admitted::Staged(case, novelty)) => (case, novelty),
             Ok(Admitted::Quarantined(case)) => (case, Novelty::New),
-            Err(NotAdmitted::QuarantineFull { waiting }) => return Err(Refused::QuarantineFull { waiting }),
+            Err(NotAdmitted::QuarantineFull(full)) => return Err(full.into()),
             Err(NotAdmitted::Disk(fault)) => return Err(fault.into()),
         };
         Ok(Taken { case, novelty, wholeness, bytes })
@@ -96,6 +104,8 @@ pub struct Arriving {
     receiving: Receiving,
     declared: Declared,
     sender: Sender,
+    /// Its room in quarantine, if its sender is unknown.
+    place: Option<Place>,
 }
 
 impl server::Intake for Intake {
@@ -116,19 +126,25 @@ impl server::Intake for Intake {
             calling_ae: incoming.sender.calling_ae.as_str().to_owned(),
             called_ae: incoming.sender.called_ae.as_str().to_owned(),
         };
-        let receiving = self.begin().map_err(|refused| self.status(&refused))?;
-        Ok(Arriving { intake: self.clone(), receiving, declared, sender: of(&incoming.sender) })
+        let place = match incoming.verdict {
+            Verdict::Quarantined => Some(self.ledger.place().map_err(|full| self.status(&full.into()))?),
+            Verdict::Accepted | Verdict::Refused => None,
+        };
+        let receiving = self.receive().map_err(|refused| self.status(&refused))?;
+        Ok(Arriving { intake: self.clone(), receiving, declared, sender: of(&incoming.sender), place })
     }
 }
 
 impl Sink for Arriving {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreStatus> {
-        self.receiving.write(bytes).map_err(|refused| self.intake.status(&refused))
+        let room = self.place.as_mut().map_or(Ok(()), |place| place.grow(bytes.len() as u64));
+        let written = room.map_err(Refused::from).and_then(|()| self.receiving.write(bytes));
+        written.map_err(|refused| self.intake.status(&refused))
     }
 
     fn finish(self) -> StoreStatus {
-        let Self { intake, receiving, declared, sender } = self;
-        match intake.finish(receiving, &declared, sender, &Word::default()) {
+        let Self { intake, receiving, declared, sender, place } = self;
+        match intake.finish(receiving, &declared, sender, place, &Word::default()) {
             Ok(taken) => {
                 tracing::info!(case = ?taken.case, bytes = taken.bytes, novelty = ?taken.novelty, "instance stored");
                 StoreStatus::Stored
@@ -152,7 +168,7 @@ const fn status_of(refused: &Refused) -> StoreStatus {
     match refused {
         Refused::DoesNotMatch { .. } => StoreStatus::DoesNotMatch,
         Refused::Scan(_) => StoreStatus::CannotUnderstand,
-        Refused::TooLarge | Refused::ReadBack | Refused::QuarantineFull { .. } | Refused::Input(_) => {
+        Refused::TooLarge | Refused::ReadBack | Refused::QuarantineFull(_) | Refused::Input(_) => {
             StoreStatus::OutOfResources
         }
         Refused::Disk(WriteError::Full | WriteError::Faulted | WriteError::TooLarge { .. } | WriteError::Misplaced) => {
@@ -166,3 +182,84 @@ fn of(sender: &server::Sender) -> Sender {
 }
 
 const COPY_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chance, Latest, held::Held, ledger::Founding, quarantine::Bounds, rooms::Rooms, staging::Rules};
+    use radmesh_dimse::{AeTitle, SopClassUid, SopInstanceUid, TransferSyntax};
+    use radmesh_protocol::{
+        envelope::{at_rest::AtRestKey, sign::SigningKey, site::SiteSecret},
+        id::{FederationId, Incarnation},
+        node::{Node, NodeConfig, Switch},
+        time::{Millis, Mono, Now, Wall},
+    };
+    use radmesh_store::{Memory, Store};
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    use server::Intake as _;
+    use std::{net::Ipv4Addr, sync::RwLock};
+
+    const ROOM: Bounds = Bounds { bytes: 100_000, instances: 2 };
+
+    fn door(disk: &Arc<Memory>) -> Intake {
+        let (signing, at_rest) = (SigningKey::from_seed([2; 32]), AtRestKey::from_bytes(&[9; 32]));
+        let me = signing.node_id();
+        let (store, _) = Store::open(disk.clone(), &at_rest).unwrap();
+        let store = Arc::new(store);
+        let node = Node::new(NodeConfig {
+            signing,
+            federation: FederationId([1; 32]),
+            incarnation: Incarnation([1; 8]),
+            reserve: Incarnation([2; 8]),
+            floor: Wall(1),
+            gossip: Switch::On,
+            anti_entropy: Switch::On,
+            push: Switch::On,
+        });
+        let chance = Chance::new(ChaCha20Rng::seed_from_u64(1));
+        let founding = Founding {
+            site: SiteSecret::from_bytes([3; 32]),
+            rules: Rules::quiet(Millis::from_secs(60)),
+            configured: Vec::new(),
+            quarantine: ROOM,
+            held: Held::new(Arc::clone(&store), Arc::new(RwLock::new(node)), me),
+        };
+        let ledger = Ledger::open(Rooms { store, at_rest, chance }, &Latest::default(), founding, Mono(0)).unwrap();
+        Intake::new(Arc::new(ledger), Arc::new(|| Now { mono: Mono(0), wall: Wall(1) }))
+    }
+
+    fn incoming(verdict: Verdict) -> Incoming {
+        let title = |text| AeTitle::parse(text).unwrap();
+        Incoming {
+            sender: server::Sender {
+                calling_ae: title("WHO"),
+                called_ae: title("RADMESH"),
+                address: Ipv4Addr::LOCALHOST.into(),
+            },
+            verdict,
+            sop_class_uid: SopClassUid::parse("1.2.840.10008.5.1.4.1.1.2").unwrap(),
+            sop_instance_uid: SopInstanceUid::parse("1.2.3").unwrap(),
+            transfer_syntax: TransferSyntax::parse("1.2.840.10008.1.2.1").unwrap(),
+        }
+    }
+
+    fn on_disk(disk: &Memory) -> usize {
+        disk.files().values().map(Vec::len).sum()
+    }
+
+    #[test]
+    fn an_unknown_sender_is_refused_before_it_has_written_more_than_the_quarantine_holds() {
+        let disk = Arc::new(Memory::new());
+        let door = door(&disk);
+        let before = on_disk(&disk);
+        let mut first = door.begin(incoming(Verdict::Quarantined)).unwrap();
+        let refused = (0..1000).find_map(|_| Sink::write(&mut first, &[0; 1000]).err());
+        assert_eq!(refused, Some(StoreStatus::OutOfResources));
+        assert!(on_disk(&disk) - before <= ROOM.bytes as usize + 1000, "{} bytes", on_disk(&disk) - before);
+        let _second = door.begin(incoming(Verdict::Quarantined)).unwrap();
+        assert_eq!(door.begin(incoming(Verdict::Quarantined)).unwrap_err(), StoreStatus::OutOfResources);
+        assert!(door.begin(incoming(Verdict::Accepted)).is_ok(), "the clinic's own modalities go on");
+        drop(first);
+        assert!(door.begin(incoming(Verdict::Quarantined)).is_ok(), "what was refused gave its room back");
+    }
+}

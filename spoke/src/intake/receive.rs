@@ -6,6 +6,7 @@
 
 use crate::{
     chance::Chance,
+    quarantine::QuarantineFull,
     sealed_file::{self, Reading, Writing},
     staging::{FileKey, ReceivedInstance, Sayings, Sender, StagingId, Wholeness},
 };
@@ -59,13 +60,8 @@ pub enum Refused {
     #[error("the disk gave back other bytes than were written")]
     ReadBack,
     /// Unknown senders hold as much as they may.
-    #[error(
-        "unknown senders hold {waiting} bytes, which is all they may until one is accepted or their Instances leave"
-    )]
-    QuarantineFull {
-        /// Bytes they hold.
-        waiting: u64,
-    },
+    #[error(transparent)]
+    QuarantineFull(#[from] QuarantineFull),
     /// The disk is full or failed.
     #[error(transparent)]
     Disk(#[from] WriteError),
@@ -141,8 +137,8 @@ fn judge(
     if back.hasher.finalize() != blake3::Hash::from_bytes(received.0) {
         return Err(Refused::ReadBack);
     }
-    let form = match declared {
-        Declared::File => ReceivedForm::File,
+    let (declared_class, form) = match declared {
+        Declared::File => (None, ReceivedForm::File),
         Declared::Association { sop_class, sop_instance, calling_ae, called_ae, .. } => {
             if *sop_instance != scan.sop_instance {
                 return Err(Refused::DoesNotMatch { what: "SOP Instance UID" });
@@ -150,7 +146,8 @@ fn judge(
             if scan.sop_class.as_ref().is_some_and(|found| found != sop_class) {
                 return Err(Refused::DoesNotMatch { what: "SOP Class UID" });
             }
-            ReceivedForm::DataSet { calling_ae: calling_ae.clone(), called_ae: called_ae.clone() }
+            let form = ReceivedForm::DataSet { calling_ae: calling_ae.clone(), called_ae: called_ae.clone() };
+            (Some(sop_class), form)
         }
     };
     let content = content_hash(open()?, &scan).map_err(|_| Refused::ReadBack)?;
@@ -164,7 +161,8 @@ fn judge(
         study: text(scan.study.as_str()),
         series: text(scan.series.as_ref().map_or("", |uid| uid.as_str())),
         sop_instance: text(scan.sop_instance.as_str()),
-        sop_class: scan.sop_class.as_ref().map_or("", |uid| uid.as_str()).to_owned(),
+        // A data set without (0008,0016) is what its command says it is: the file meta written from it needs a class.
+        sop_class: scan.sop_class.as_ref().or(declared_class).map_or("", |uid| uid.as_str()).to_owned(),
         transfer_syntax: scan.origin.transfer_syntax.as_str().to_owned(),
         sayings: Sayings::of(&scan.facts),
         wholeness: if scan.is_whole() { Wholeness::Whole } else { Wholeness::Damaged },

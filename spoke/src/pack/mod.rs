@@ -36,6 +36,9 @@ pub(crate) enum StepError {
     /// The core does not do it.
     #[error("the node does not take it: {0}")]
     Refused(String),
+    /// The step broke off. Its case waits; the others, and the door, go on.
+    #[error("a fault of this program broke the step off; its log says where")]
+    Panicked,
     /// The core is gone.
     #[error("the node is stopping")]
     Stopping,
@@ -44,7 +47,7 @@ pub(crate) enum StepError {
     Seal(#[from] radmesh_protocol::envelope::body::SealBodyError),
 }
 
-/// Packs until dropped.
+/// Packs until the core is gone. What fails for one case holds up that case alone.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut failures = 0;
     loop {
@@ -58,6 +61,7 @@ pub(crate) async fn run(core: Arc<Core>) {
                 failures = 0;
                 wait
             }
+            Err(StepError::Stopping) => return,
             Err(error) => {
                 failures += 1;
                 tracing::warn!(%error, failures, "packing is tried again");
@@ -82,14 +86,25 @@ enum Wait {
 async fn next(core: &Arc<Core>, to: Destination) -> Result<Wait, StepError> {
     publish_site(core, &to).await?;
     let now = core.now().mono;
-    match core.ledger.next(now) {
+    let task = match core.ledger.next(now) {
         Next::Idle => return Ok(Wait::ForBell),
         Next::At(time) => return Ok(Wait::For(Duration::from_millis(time.since(now).0.max(1)))),
-        Next::Task(Task::Order(case)) => publish_order(core, &to, case).await?,
-        Next::Task(Task::Preview(case)) => seal_preview(core, to, case).await?,
-        Next::Task(Task::Part(run)) => seal_run(core, to, run).await?,
-        Next::Task(Task::Announce(manifest)) => announce(core, manifest).await?,
-        Next::Task(Task::Close(case)) => close(core, case).await?,
+        Next::Task(task) => task,
+    };
+    let done = match task.clone() {
+        Task::Order(case) => publish_order(core, to, case).await,
+        Task::Preview(case) => seal_preview(core, to, case).await,
+        Task::Part(run) => seal_run(core, to, run).await,
+        Task::Announce(_, manifest) => announce(core, manifest).await,
+        Task::Close(case) => close(core, case).await,
+    };
+    match done {
+        Ok(()) => core.ledger.succeeded(&task),
+        Err(StepError::Stopping) => return Err(StepError::Stopping),
+        Err(error) => {
+            tracing::warn!(case = ?task.case(), %error, "a step failed; its case is tried again");
+            core.ledger.failed(&task, error.to_string(), core.now().mono);
+        }
     }
     Ok(Wait::Not)
 }
@@ -103,23 +118,25 @@ async fn publish_site(core: &Arc<Core>, to: &Destination) -> Result<(), StepErro
     Ok(())
 }
 
-async fn publish_order(core: &Arc<Core>, to: &Destination, case: CaseId) -> Result<(), StepError> {
-    let made = core.ledger.with_case(&case, |case| {
-        let (details, digest) = order::details(case);
-        if case.record.order == Some(digest) {
-            return Ok((None, digest));
-        }
-        let to = [to.pool_key, to.recovery];
-        let sealed = order::sealed(case, &details, &to, &core.federation, &mut core.ledger.rooms.chance.clone());
-        sealed.map(|order| (Some(order), digest))
+async fn publish_order(core: &Arc<Core>, to: Destination, case: CaseId) -> Result<(), StepError> {
+    let made = blocking(core, move |core| {
+        let made = core.ledger.with_case(&case, |case| {
+            let (details, digest) = order::details(case);
+            if case.record.order == Some(digest) {
+                return Ok((None, digest));
+            }
+            let to = [to.pool_key, to.recovery];
+            let sealed = order::sealed(case, &details, &to, &core.federation, &mut core.ledger.rooms.chance.clone());
+            sealed.map(|order| (Some(order), digest))
+        });
+        made.transpose()
     });
-    let Some((order, digest)) = made.transpose()? else { return Ok(()) };
+    let Some((order, digest)) = made.await? else { return Ok(()) };
     if let Some(order) = order {
         core.append(Body::Order(order)).await?;
         tracing::info!(?case, "order published");
     }
-    blocking(core, move |core| core.ledger.order_made(&case, digest)).await?;
-    Ok(())
+    blocking(core, move |core| core.ledger.order_made(&case, digest)).await
 }
 
 async fn seal_preview(core: &Arc<Core>, to: Destination, case: CaseId) -> Result<(), StepError> {
@@ -158,36 +175,38 @@ async fn announce(core: &Arc<Core>, manifest: ManifestId) -> Result<(), StepErro
     let Some(part) = core.ledger.part(&manifest) else { return Ok(()) };
     if let PartStep::Sealed { manifest: bytes, .. } = part.step {
         let case = part.sealed.case;
-        let refused = core.ask(Command::Announce { manifest: bytes, sealed: Box::new(part.sealed) }).await.err();
-        if let Some(StepError::Refused(why)) = refused {
+        let asked = core.ask(Command::Announce { manifest: bytes, sealed: Box::new(part.sealed) }).await;
+        if let Err(StepError::Refused(why)) = asked {
             tracing::error!(?case, ?manifest, why, "a sealed part was refused; it is packed again");
-            return Ok(blocking(core, move |core| core.ledger.unseal(&case)).await?);
+            blocking(core, move |core| core.ledger.unseal_all(&case)).await?;
+            return Err(StepError::Refused(why));
         }
-        refused.map_or(Ok(()), Err)?;
+        asked?;
     }
-    blocking(core, move |core| core.ledger.announced(&manifest)).await?;
-    Ok(())
+    blocking(core, move |core| core.ledger.announced(&manifest)).await
 }
 
 async fn close(core: &Arc<Core>, case: CaseId) -> Result<(), StepError> {
     let parcels = core.ledger.with_case(&case, |case| {
-        case.parts.iter().map(|(manifest, part)| (*manifest, part.sealed.instances)).collect::<Vec<_>>()
+        case.named_parts().map(|(manifest, part)| (*manifest, part.sealed.instances)).collect::<Vec<_>>()
     });
     let Some(parcels) = parcels else { return Ok(()) };
     tracing::info!(?case, parcels = parcels.len(), "study closed");
     core.append(Body::StudyClosed(StudyClosed { case, parcels })).await?;
-    blocking(core, move |core| core.ledger.closed(&case)).await?;
-    Ok(())
+    blocking(core, move |core| core.ledger.closed(&case)).await
 }
 
 /// Does what waits for the disk, or computes for long, away from the network's threads.
-pub(crate) async fn blocking<T: Send + 'static>(core: &Arc<Core>, work: impl FnOnce(&Core) -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static, E: Into<StepError> + Send + 'static>(
+    core: &Arc<Core>,
+    work: impl FnOnce(&Core) -> Result<T, E> + Send + 'static,
+) -> Result<T, StepError> {
     let core = Arc::clone(core);
     match spawn_blocking(move || work(&core)).await {
-        Ok(done) => done,
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Ok(done) => done.map_err(Into::into),
+        Err(ended) if ended.is_panic() => Err(StepError::Panicked),
         // The runtime is being shut down: nobody waits for an answer any more.
-        Err(_) => std::future::pending().await,
+        Err(_) => Err(StepError::Stopping),
     }
 }
 

@@ -9,7 +9,7 @@ use super::destination::Destination;
 use crate::{
     chance::Chance,
     sealed_file::{self, Reading, Writing},
-    staging::{Case, PartRecord, PartStep, Run, SeriesSeen, Staged, StagingId, Wholeness},
+    staging::{Case, PartRecord, PartStep, Run, SeriesSeen, Staged, StagingId, Trace, Wholeness},
 };
 use radmesh_codec::{
     group::{self, EncodeError, Source},
@@ -186,7 +186,11 @@ impl Sealing {
             let last = piece + 1 == pieces;
             let counted = if last { load.staged.len() as u32 } else { 0 };
             let sealed = self.seal(load.case, load.kind, load.class, &packed, counted)?;
-            parts.push(if last { whole_part(sealed, load, piece) } else { empty_part(sealed, piece) });
+            parts.push(if last {
+                whole_part(sealed, load, piece)
+            } else {
+                PartRecord { traces: traces(load), ..empty_part(sealed, piece) }
+            });
         }
         Ok(parts)
     }
@@ -318,8 +322,18 @@ fn whole_part((manifest, sealed): (Vec<u8>, ParcelSealed), load: &Load, piece: u
     });
     let files = load.staged.iter().map(|(staged, _)| staged.instance.file).collect();
     let damaged = load.staged.iter().filter(|(staged, _)| staged.instance.wholeness == Wholeness::Damaged).count();
-    let traces = load.staged.iter().map(|(staged, _)| staged.trace).collect();
-    PartRecord { sealed, seen, traces, damaged: damaged as u32, piece, step: PartStep::Sealed { manifest, files } }
+    PartRecord {
+        sealed,
+        seen,
+        traces: traces(load),
+        damaged: damaged as u32,
+        piece,
+        step: PartStep::Sealed { manifest, files },
+    }
+}
+
+fn traces(load: &Load) -> Vec<Trace> {
+    load.staged.iter().map(|(staged, _)| staged.trace).collect()
 }
 
 /// A preview, or a piece that is not the last: no Instance is counted with it.

@@ -4,7 +4,7 @@
 //! must bear being wrong: what comes later makes a further part, never a silent partial Study.
 
 use super::{
-    Novelty, ReceivedInstance, Rules, Sayings, StagingId, Wholeness,
+    Novelty, ReceivedInstance, Rules, Sayings, StagingId, Task, Wholeness,
     known::{Known, Trace},
 };
 use radmesh_codec::scan::Fact;
@@ -14,10 +14,13 @@ use radmesh_protocol::{
     log::body::ParcelSealed,
     parcel::PartKind,
     phi::Phi,
-    time::{Mono, Wall},
+    time::{Millis, Mono, Wall},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::{Discriminant, discriminant},
+};
 
 /// Whether the Study is thought complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +57,29 @@ pub struct StudyRecord {
     pub(crate) closed: u32,
     /// Parts that the last `StudyClosed` named.
     pub(crate) closed_parts: u32,
-    /// Instances that the disk lost before they were sealed.
-    pub(crate) lost: u32,
+    /// Instances that the disk lost before they were sealed. One that is here again is no longer missed.
+    pub(crate) lost: Vec<Trace>,
+}
+
+impl StudyRecord {
+    /// The disk lost an Instance.
+    pub(crate) fn lose(&mut self, trace: Trace) {
+        if !self.lost.contains(&trace) && self.lost.len() < LOST_KEPT_MAX {
+            self.lost.push(trace);
+        }
+    }
+
+    /// A person's word.
+    pub(crate) fn say(&mut self, class: Option<Class>, indication: Option<Phi<String>>) {
+        self.class = class.unwrap_or(self.class);
+        self.indication = indication.or(self.indication.take());
+    }
+
+    /// `StudyClosed` named so many parts.
+    pub(crate) fn close(&mut self, parts: usize) {
+        self.closed += 1;
+        self.closed_parts = u32::try_from(parts).unwrap_or(u32::MAX);
+    }
 }
 
 /// A Series as the preview parcel tells of it.
@@ -76,7 +100,7 @@ pub struct PartRecord {
     pub(crate) sealed: ParcelSealed,
     /// What of the Series is in it; none in a preview.
     pub(crate) seen: Option<SeriesSeen>,
-    /// What is remembered of its Instances. Of an Instance cut into several parcels, only in the last of them.
+    /// What is remembered of its Instances. Of an Instance cut into several parcels, in each of them.
     pub(crate) traces: Vec<Trace>,
     /// Of its Instances, those that end early or are malformed.
     pub(crate) damaged: u32,
@@ -98,6 +122,28 @@ pub(crate) enum PartStep {
     },
     /// Announced; its staging files are gone or about to be.
     Announced,
+    /// Announced, and found damaged on this disk before the home hub had signed for it: its Instances are missed until
+    /// they are sent again.
+    Damaged,
+}
+
+/// What keeps a case from going on, and when it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// In words for the technician.
+    pub(crate) why: String,
+    /// How often in a row.
+    pub(crate) times: u32,
+    task: Discriminant<Task>,
+    until: Mono,
+}
+
+/// What is really here of an Instance that is known: any of its files, or all of its parts.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) files: Vec<ReceivedInstance>,
+    /// Each with its manifest where it is not announced yet.
+    pub(crate) parts: Vec<(ManifestId, Option<Vec<u8>>)>,
 }
 
 /// What a restart must publish again, or not.
@@ -128,12 +174,18 @@ pub(crate) struct Case {
     pub(crate) parts: BTreeMap<ManifestId, PartRecord>,
     pub(crate) order: Due,
     pub(crate) preview: Due,
+    pub(crate) trouble: Option<Trouble>,
     known: Known,
     series_last: BTreeMap<Phi<String>, Mono>,
 }
 
 /// Instances of one part at most: what is remembered of them goes into one journal record.
 const RUN_INSTANCES_MAX: usize = 2048;
+/// Lost Instances that a Study's record names at most: 64 bytes each, in a record of at most 1 MiB.
+const LOST_KEPT_MAX: usize = 8192;
+/// First wait after a step that failed, and the longest: a case in trouble costs one try a minute.
+const RETRY_MIN: Millis = Millis::from_secs(2);
+const RETRY_DOUBLINGS_MAX: u32 = 5;
 
 /// Staged Instances of one Series, to be packed into one parcel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +213,7 @@ impl Case {
             preview: None,
             closed: 0,
             closed_parts: 0,
-            lost: 0,
+            lost: Vec::new(),
         };
         Self::restored(id, record, now)
     }
@@ -181,6 +233,7 @@ impl Case {
             parts: BTreeMap::new(),
             order: due(record.order),
             preview: due(record.preview),
+            trouble: None,
             known: Known::default(),
             series_last: BTreeMap::new(),
             record,
@@ -211,7 +264,9 @@ impl Case {
 
     /// Adds a sealed part. Its Instances stay staged until it is announced, in case it never is.
     pub(crate) fn add_part(&mut self, manifest: ManifestId, part: PartRecord) {
-        part.traces.iter().for_each(|trace| self.known.remember(*trace));
+        if part.step != PartStep::Damaged {
+            part.traces.iter().for_each(|trace| self.known.remember(*trace));
+        }
         self.parts.insert(manifest, part);
         if self.assembly == Assembly::Closed && self.parts.len() > self.record.closed_parts as usize {
             self.assembly = Assembly::Complete;
@@ -226,10 +281,77 @@ impl Case {
         }
     }
 
-    /// Parts that are sealed and not announced can't be used: they are forgotten, and what is in them is packed again.
-    pub(crate) fn unseal(&mut self) -> Vec<ManifestId> {
-        let unsealed = self.parts.extract_if(.., |_, part| part.step != PartStep::Announced);
-        unsealed.map(|(manifest, _)| manifest).collect()
+    /// Parts that are sealed and not announced.
+    pub(crate) fn unannounced(&self) -> Vec<ManifestId> {
+        self.parts.iter().filter(|(_, part)| part.is_unannounced()).map(|(manifest, _)| *manifest).collect()
+    }
+
+    /// A part that is not announced can't be used: it is forgotten, and what is in it is packed again.
+    pub(crate) fn unseal(&mut self, manifest: &ManifestId) {
+        self.parts.remove(manifest);
+    }
+
+    /// An announced part is damaged and nobody else has it: its Instances, sent again, are new.
+    pub(crate) fn part_damaged(&mut self, manifest: &ManifestId) {
+        let Some(part) = self.parts.get_mut(manifest) else { return };
+        part.step = PartStep::Damaged;
+        let gone = part.traces.clone();
+        gone.iter().for_each(|trace| self.known.forget(trace));
+        let staged = self.staged.values().map(|staged| staged.trace);
+        let sealed = self.parts.values().filter(|part| part.step != PartStep::Damaged);
+        staged.chain(sealed.flat_map(|part| part.traces.iter().copied())).for_each(|held| self.known.remember(held));
+    }
+
+    /// What is really here of an Instance.
+    pub(crate) fn copies(&self, trace: &Trace) -> Copies {
+        let files = self.staged.values().filter(|staged| staged.trace == *trace);
+        let parts = self.parts.iter().filter(|(_, part)| part.step != PartStep::Damaged && part.traces.contains(trace));
+        let signed = |part: &PartRecord| match &part.step {
+            PartStep::Sealed { manifest, .. } => Some(manifest.clone()),
+            PartStep::Announced | PartStep::Damaged => None,
+        };
+        Copies {
+            files: files.map(|staged| staged.instance.clone()).collect(),
+            parts: parts.map(|(manifest, part)| (*manifest, signed(part))).collect(),
+        }
+    }
+
+    /// Whether a sealed part holds what was in a file.
+    pub(crate) fn is_sealed(&self, file: &StagingId) -> bool {
+        self.parts.values().any(|part| matches!(&part.step, PartStep::Sealed { files, .. } if files.contains(file)))
+    }
+
+    /// Instances that were acknowledged and are missed: the disk lost them, and nobody has sent them again.
+    pub(crate) fn lost(&self) -> usize {
+        let damaged = self.parts.values().filter(|part| part.step == PartStep::Damaged);
+        let missed = damaged.flat_map(|part| &part.traces).chain(&self.record.lost);
+        missed.filter(|trace| !self.known.holds_content_of(trace)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The parts that the Study is made of. A damaged one whose Instances are all here again is none of them.
+    pub(crate) fn named_parts(&self) -> impl Iterator<Item = (&ManifestId, &PartRecord)> {
+        let replaced = |part: &PartRecord| {
+            part.step == PartStep::Damaged && part.traces.iter().all(|trace| self.known.holds_content_of(trace))
+        };
+        self.parts.iter().filter(move |(_, part)| !replaced(part))
+    }
+
+    /// A step for this case failed: it waits, longer each time, and other cases go on.
+    pub(crate) fn failed(&mut self, task: &Task, why: String, now: Mono) {
+        let task = discriminant(task);
+        let before = self.trouble.as_ref().filter(|trouble| trouble.task == task).map_or(0, |trouble| trouble.times);
+        let wait = Millis(RETRY_MIN.0 << before.min(RETRY_DOUBLINGS_MAX));
+        self.trouble = Some(Trouble { why, times: before + 1, task, until: now.after(wait) });
+    }
+
+    /// A step was done; what failed before may be another one.
+    pub(crate) fn succeeded(&mut self, task: &Task) {
+        self.trouble.take_if(|trouble| trouble.task == discriminant(task) || matches!(task, Task::Close(_)));
+    }
+
+    /// Until when it waits after a failure.
+    pub(crate) fn waits(&self, now: Mono) -> Option<Mono> {
+        self.trouble.as_ref().map(|trouble| trouble.until).filter(|until| *until > now)
     }
 
     /// Instances that end early or are malformed.
@@ -247,7 +369,7 @@ impl Case {
     pub(crate) fn lose(&mut self, file: StagingId) {
         if let Some(staged) = self.staged.remove(&file) {
             self.known.forget(&staged.trace);
-            self.record.lost += 1;
+            self.record.lose(staged.trace);
         }
     }
 
@@ -258,7 +380,7 @@ impl Case {
 
     /// Whether every part is announced and nothing is staged.
     pub(crate) fn is_packed(&self) -> bool {
-        self.staged.is_empty() && self.parts.values().all(|part| part.step == PartStep::Announced)
+        self.staged.is_empty() && !self.parts.values().any(PartRecord::is_unannounced)
     }
 
     /// Lets the quiet period do its work.
@@ -272,6 +394,9 @@ impl Case {
 
     /// When something becomes due by itself.
     pub(crate) fn wake(&self, rules: &Rules, now: Mono) -> Option<Mono> {
+        if let Some(until) = self.waits(now) {
+            return Some(until);
+        }
         let Assembly::Receiving { last } = self.assembly else { return None };
         let series = self.series_last.values().map(|last| last.after(rules.series_quiet)).filter(|at| *at > now);
         series.chain([last.after(rules.quiet)]).min()
@@ -326,6 +451,12 @@ impl Case {
     /// Received bytes that are not sealed yet.
     pub(crate) fn staged_bytes(&self) -> u64 {
         self.staged.values().map(|staged| staged.instance.bytes).sum()
+    }
+}
+
+impl PartRecord {
+    fn is_unannounced(&self) -> bool {
+        matches!(self.step, PartStep::Sealed { .. })
     }
 }
 

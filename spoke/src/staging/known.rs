@@ -13,7 +13,7 @@ use std::collections::HashMap;
 type Short = [u8; 16];
 
 /// What is remembered of one Instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trace {
     pub(crate) series: Short,
     uid: Short,
@@ -73,12 +73,20 @@ impl Known {
         }
     }
 
+    /// Whether that content of that UID is here, in whichever received bytes.
+    #[must_use]
+    pub fn holds_content_of(&self, trace: &Trace) -> bool {
+        self.0.get(&trace.uid).is_some_and(|same_uid| same_uid.iter().any(|known| known.content == trace.content))
+    }
+
     /// Forgets it.
     pub fn forget(&mut self, trace: &Trace) {
         if let Some(same_uid) = self.0.get_mut(&trace.uid) {
             same_uid.retain(|known| known != trace);
+            if same_uid.is_empty() {
+                self.0.remove(&trace.uid);
+            }
         }
-        self.0.retain(|_, same_uid| !same_uid.is_empty());
     }
 
     /// UIDs that stand for more than one content.

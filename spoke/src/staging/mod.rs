@@ -9,7 +9,7 @@ mod known;
 mod received;
 
 pub use case::{Assembly, PartRecord, Run, StudyRecord};
-pub(crate) use case::{Case, PartStep, SeriesSeen, Staged};
+pub(crate) use case::{Case, Copies, PartStep, SeriesSeen, Staged};
 pub use known::{Known, Novelty, Trace};
 pub use received::{FileKey, ReceivedInstance, Sayings, Sender, StagingId, Told, Wholeness};
 
@@ -55,13 +55,24 @@ pub enum Task {
     /// Publish the order.
     Order(CaseId),
     /// Announce a part that is sealed already (after a crash).
-    Announce(ManifestId),
+    Announce(CaseId, ManifestId),
     /// Seal a preview parcel.
     Preview(CaseId),
     /// Seal staged Instances.
     Part(Run),
     /// Publish `StudyClosed`.
     Close(CaseId),
+}
+
+impl Task {
+    /// Whose it is.
+    #[must_use]
+    pub const fn case(&self) -> CaseId {
+        match self {
+            Self::Order(case) | Self::Announce(case, _) | Self::Preview(case) | Self::Close(case) => *case,
+            Self::Part(run) => run.case,
+        }
+    }
 }
 
 /// What is to be done next, or when to ask again.
@@ -147,9 +158,39 @@ impl Staging {
         self.cases.values_mut().for_each(|case| case.announced(manifest));
     }
 
-    /// The sealed parts of a case were refused: they are forgotten and packed again. Gives their names.
-    pub fn unseal(&mut self, case: &CaseId) -> Vec<ManifestId> {
-        self.cases.get_mut(case).map_or_else(Vec::new, Case::unseal)
+    /// A sealed part can't be used: it is forgotten and packed again.
+    pub fn unseal(&mut self, manifest: &ManifestId) {
+        self.cases.values_mut().for_each(|case| case.unseal(manifest));
+    }
+
+    /// An announced part is damaged and nobody else has it: its Instances are missed until they are sent again.
+    pub fn part_damaged(&mut self, manifest: &ManifestId) {
+        self.cases.values_mut().for_each(|case| case.part_damaged(manifest));
+    }
+
+    /// A step failed: its case waits, longer each time, and the others go on.
+    pub fn failed(&mut self, task: &Task, why: String, now: Mono) {
+        if let Some(case) = self.cases.get_mut(&task.case()) {
+            case.failed(task, why, now);
+        }
+    }
+
+    /// A step was done.
+    pub fn succeeded(&mut self, task: &Task) {
+        if let Some(case) = self.cases.get_mut(&task.case()) {
+            case.succeeded(task);
+        }
+    }
+
+    /// What is really here of an Instance.
+    pub(crate) fn copies(&self, instance: &ReceivedInstance) -> Copies {
+        let trace = Trace::of(instance, &self.at_rest);
+        self.cases.get(&self.case_of(&instance.study)).map_or_else(Copies::default, |case| case.copies(&trace))
+    }
+
+    /// What is remembered of an Instance.
+    pub(crate) fn trace_of(&self, instance: &ReceivedInstance) -> Trace {
+        Trace::of(instance, &self.at_rest)
     }
 
     /// A part by its name.
@@ -178,8 +219,7 @@ impl Staging {
     /// `StudyClosed` is on disk. Stays open if an Instance came meanwhile.
     pub fn closed(&mut self, case: &CaseId) {
         if let Some(case) = self.cases.get_mut(case) {
-            case.record.closed += 1;
-            case.record.closed_parts = u32::try_from(case.parts.len()).unwrap_or(u32::MAX);
+            case.record.close(case.parts.len());
             if case.assembly == Assembly::Complete {
                 case.assembly = Assembly::Closed;
             }
@@ -214,8 +254,7 @@ impl Staging {
         {
             return Ok(());
         }
-        case.record.class = class.unwrap_or(case.record.class);
-        case.record.indication = indication.or(case.record.indication.take());
+        case.record.say(class, indication);
         case.order = Due::Now;
         Ok(())
     }
@@ -225,7 +264,8 @@ impl Staging {
     pub fn next(&mut self, now: Mono) -> Next {
         let rules = self.rules;
         self.cases.values_mut().for_each(|case| case.settle(&rules, now));
-        let task = self.cases.values().filter_map(|case| case.task(&rules, now)).min_by_key(|(place, _)| *place);
+        let ready = self.cases.values().filter(|case| case.waits(now).is_none());
+        let task = ready.filter_map(|case| case.task(&rules, now)).min_by_key(|(place, _)| *place);
         if let Some((_, task)) = task {
             return Next::Task(task);
         }
@@ -250,9 +290,9 @@ impl Case {
         if due(self.order) {
             return Some(((0, class, 0), Task::Order(self.id)));
         }
-        let sealed = self.parts.iter().filter(|(_, part)| part.step != PartStep::Announced);
+        let sealed = self.parts.iter().filter(|(_, part)| matches!(part.step, PartStep::Sealed { .. }));
         if let Some((manifest, _)) = sealed.min_by_key(|(_, part)| part.piece) {
-            return Some(((0, class, 0), Task::Announce(*manifest)));
+            return Some(((0, class, 0), Task::Announce(self.id, *manifest)));
         }
         if due(self.preview) {
             return Some(((1, class.of_preview(), 0), Task::Preview(self.id)));
@@ -346,7 +386,7 @@ pub(crate) mod tests {
                     staging.preview_made(&case, Hash([2; 32]));
                     "preview".to_owned()
                 }
-                Task::Announce(manifest) => {
+                Task::Announce(_, manifest) => {
                     staging.announced(&manifest);
                     "announce".to_owned()
                 }
@@ -457,7 +497,7 @@ pub(crate) mod tests {
         after.restore_study(before.case(&case).unwrap().record.clone(), Mono(0));
         after.add_part(manifest, sealed);
         after.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
-        assert_eq!(after.next(Mono(0)), Next::Task(Task::Announce(manifest)));
+        assert_eq!(after.next(Mono(0)), Next::Task(Task::Announce(case, manifest)));
         after.announced(&manifest);
         assert!(after.case(&case).unwrap().is_packed());
         assert_eq!(after.judge(&received("1", "1.1", "a", 1, 1)), Novelty::Duplicate);
@@ -476,6 +516,52 @@ pub(crate) mod tests {
         after.restore_study(record, Mono(0));
         parts(&before).into_iter().for_each(|(manifest, part)| after.add_part(manifest, part));
         assert_eq!(drain(&mut after, Mono(0)).last().unwrap(), "close");
+    }
+
+    #[test]
+    fn a_case_that_fails_waits_longer_each_time_and_the_others_go_on() {
+        let mut staging = staging();
+        let failing = staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
+        staging.prioritise(&failing, Some(Class::Stat), None).unwrap();
+        let other = staging.take_in(received("2", "2.1", "b", 1, 1), Mono(0));
+        let order = Task::Order(failing);
+        assert_eq!(staging.next(Mono(0)), Next::Task(order.clone()));
+        let mut waited = Vec::new();
+        let mut now = Mono(0);
+        for _ in 0..8 {
+            staging.failed(&order, "no room".into(), now);
+            let until = staging.case(&failing).unwrap().waits(now).unwrap();
+            waited.push(until.since(now).0 / SECOND);
+            now = until;
+        }
+        assert_eq!(waited, [2, 4, 8, 16, 32, 64, 64, 64]);
+        staging.failed(&order, "no room".into(), Mono(0));
+        assert_eq!(staging.next(Mono(0)), Next::Task(Task::Order(other)));
+        assert_eq!(staging.next(now), Next::Task(order.clone()));
+        staging.succeeded(&Task::Preview(failing));
+        assert!(staging.case(&failing).unwrap().trouble.is_some(), "another step's success mends nothing");
+        staging.succeeded(&order);
+        assert!(staging.case(&failing).unwrap().trouble.is_none());
+    }
+
+    #[test]
+    fn instances_of_a_damaged_part_are_missed_until_they_are_sent_again_and_then_the_study_names_it_no_more() {
+        let mut staging = staging();
+        let case = staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
+        staging.take_in(received("1", "1.1", "b", 2, 2), Mono(0));
+        drain(&mut staging, Mono(60 * SECOND));
+        let damaged = *staging.case(&case).unwrap().parts.keys().next().unwrap();
+        staging.part_damaged(&damaged);
+        let seen = |staging: &Staging| {
+            let case = staging.case(&case).unwrap();
+            (case.lost(), case.named_parts().any(|(manifest, _)| *manifest == damaged))
+        };
+        assert_eq!(seen(&staging), (2, true));
+        assert_eq!(staging.judge(&received("1", "1.1", "a", 1, 1)), Novelty::New);
+        staging.take_in(received("1", "1.1", "a", 1, 1), Mono(61 * SECOND));
+        assert_eq!(seen(&staging), (1, true), "the Study may not be called delivered without the other one");
+        staging.take_in(received("1", "1.1", "b", 2, 2), Mono(61 * SECOND));
+        assert_eq!(seen(&staging), (0, false));
     }
 
     #[test]

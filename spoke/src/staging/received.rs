@@ -6,7 +6,13 @@
 
 use crate::modality::Modality;
 use radmesh_codec::scan::{Fact, Facts};
-use radmesh_protocol::{id::Hash, parcel::contents::ReceivedForm, phi::Phi, time::Wall};
+use radmesh_protocol::{
+    id::Hash,
+    limits::{INDICATION_CHARS_MAX, ORDER_FIELD_CHARS_MAX},
+    parcel::contents::ReceivedForm,
+    phi::Phi,
+    time::Wall,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 use zeroize::Zeroize;
@@ -72,7 +78,7 @@ impl Sayings {
     pub fn of(facts: &Facts) -> Self {
         let told = KEPT.iter().filter_map(|&fact| {
             let decoded = facts.text(fact)?;
-            let shown = decoded.shown().to_owned();
+            let shown = cut(decoded.shown(), chars_max(fact));
             Some((fact.tag(), if decoded.is_raw() { Told::Raw(shown) } else { Told::Text(shown) }))
         });
         Self(Phi::new(told.collect()))
@@ -105,6 +111,26 @@ impl Sayings {
         self.0 = Phi::new(all);
     }
 }
+
+/// Characters kept of a fact: what an order may carry of it.
+const fn chars_max(fact: Fact) -> usize {
+    match fact {
+        Fact::ReasonForStudy | Fact::ReasonForTheRequestedProcedure | Fact::AdditionalPatientHistory => {
+            INDICATION_CHARS_MAX
+        }
+        _ => ORDER_FIELD_CHARS_MAX,
+    }
+}
+
+/// The text, or its beginning and a mark that tells the reader of the rest: the whole of it is in the Instance.
+fn cut(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    text.chars().take(chars_max - CUT.len()).chain(CUT.chars()).collect()
+}
+
+const CUT: &str = " [cut: too long]";
 
 /// Who handed it in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

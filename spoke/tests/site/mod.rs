@@ -6,24 +6,39 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 pub(crate) mod data_set;
+pub(crate) mod watched;
 
-use radmesh_dimse::sop_class::SopClasses;
+use data_set::{CT, EXPLICIT, Instance};
+use radmesh_dimse::{
+    AeTitle, SopClassUid, SopInstanceUid, TransferSyntax,
+    client::{self, Outcome, Outgoing},
+    sop_class::SopClasses,
+};
 use radmesh_protocol::{
-    envelope::{at_rest::AtRestKey, reading::ReadingKey, sign::SigningKey},
-    id::{ChainId, FederationId, Hash, Incarnation, ManifestId, NodeId, Region},
+    envelope::{
+        at_rest::AtRestKey,
+        body::SealedBody,
+        reading::{ReadingKey, ReadingPublic},
+        sign::SigningKey,
+    },
+    id::{CaseId, ChainId, EventHash, FederationId, Hash, Incarnation, ManifestId, NodeId, Region},
+    log::{Scope, body::Body},
     node::{Answer, Command, CommandId, Input, Node, NodeConfig, Notice, Output, Switch},
     parcel::{
         contents::{Contents, Group},
         manifest::Manifest,
         open::{Vouched, Witness},
     },
+    person::{SignedAt, Statement as PersonStatement},
     record::Stored,
+    report::{REPORT_TAG, Report, ReportText, Status},
     roster::{
-        PersonRole, Role, Roster, Term,
+        PersonRole, Role, Roster, RosterVersion, Term,
         request::NodeRequest,
         statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody},
     },
     time::{Millis, Mono, Now, Wall},
+    wire,
 };
 use radmesh_spoke::{Chance, Latest, Parts, Settings, Spoke, modality::Modality};
 use radmesh_store::{Medium, Store};
@@ -31,7 +46,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, RwLock,
+        Arc, Mutex, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -161,8 +176,12 @@ pub(crate) struct Site {
     pub(crate) notices: broadcast::Sender<Notice>,
     pub(crate) mono: Arc<AtomicU64>,
     pub(crate) dicom: std::net::SocketAddr,
+    /// Cases whose parcels the core does not take, and how often it was asked.
+    pub(crate) refused: Refusals,
     tasks: Vec<JoinHandle<()>>,
 }
+
+pub(crate) type Refusals = Arc<Mutex<BTreeMap<CaseId, u32>>>;
 
 impl Drop for Site {
     fn drop(&mut self) {
@@ -206,7 +225,9 @@ impl Site {
         let node = Arc::new(RwLock::new(node));
         let (commands, asked) = mpsc::channel(16);
         let (notices, _) = broadcast::channel(1024);
-        let drive = drive(Arc::clone(&node), Arc::clone(&store), Arc::clone(&clock), asked, notices.clone());
+        let refused = Refusals::default();
+        let core = (Arc::clone(&node), Arc::clone(&refused));
+        let drive = drive(core, Arc::clone(&store), Arc::clone(&clock), asked, notices.clone());
         let mut tasks = vec![tokio::spawn(drive)];
         if start.member == Membership::Member {
             tell(&commands, Command::Statements(statements)).await?;
@@ -234,8 +255,8 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dicom = listener.local_addr().unwrap();
         let (running, heard) = (Arc::clone(&spoke), notices.subscribe());
-        tasks.push(tokio::spawn(async move { running.run(listener, heard).await }));
-        Ok(Self { keys, federation, store, node, spoke, commands, notices, mono, dicom, tasks })
+        tasks.push(tokio::spawn(async move { drop(running.run(listener, heard).await) }));
+        Ok(Self { keys, federation, store, node, spoke, commands, notices, mono, dicom, refused, tasks })
     }
 
     /// Makes the node a member, as `radmesh join` does.
@@ -284,7 +305,13 @@ impl Site {
         let node = self.node.read().unwrap();
         let manifests: Vec<ManifestId> =
             node.worklist().items().flat_map(|item| item.parcels.keys().copied()).collect();
-        manifests.iter().map(|name| open(&self.store, node.roster(), name, key)).collect()
+        manifests.iter().filter_map(|name| open(&self.store, node.roster(), name, key)).collect()
+    }
+
+    /// The clinic's clock goes on, and the packer looks at it.
+    pub(crate) fn later(&self, seconds: u64) {
+        self.mono.fetch_add(seconds * 1000, Ordering::SeqCst);
+        drop(self.notices.send(Notice::PoolKey));
     }
 
     pub(crate) fn me(&self) -> NodeId {
@@ -292,12 +319,13 @@ impl Site {
     }
 }
 
-fn open(store: &Store, roster: &Roster, name: &ManifestId, key: &ReadingKey) -> Vec<u8> {
+/// `None` for one whose file is damaged: nobody can open it.
+fn open(store: &Store, roster: &Roster, name: &ManifestId, key: &ReadingKey) -> Option<Vec<u8>> {
     let bytes = store.manifest(*name).unwrap().expect("an announced manifest is journaled");
     let manifest = Manifest::parse(&bytes).unwrap();
     let vouched = Vouched::by(roster, &manifest, Witness::None).unwrap();
     let key = vouched.unwrap_key(key).unwrap();
-    vouched.open(&key, &mut |chunk| store.chunk(*name, chunk)).unwrap().to_vec()
+    vouched.open(&key, &mut |chunk| store.chunk(*name, chunk)).ok().map(|packed| packed.to_vec())
 }
 
 /// Every Instance of the groups: its SOP Instance UID and its received bytes, decoded.
@@ -355,7 +383,7 @@ async fn tell(commands: &mpsc::Sender<(Command, oneshot::Sender<Answer>)>, comma
 
 /// The driver's loop without a network.
 async fn drive(
-    node: Arc<RwLock<Node>>,
+    (node, refused): (Arc<RwLock<Node>>, Refusals),
     store: Arc<Store>,
     clock: radmesh_spoke::Clock,
     mut asked: mpsc::Receiver<(Command, oneshot::Sender<Answer>)>,
@@ -372,6 +400,13 @@ async fn drive(
         let mut node = node.write().unwrap();
         match next {
             Some(Some((command, to))) => {
+                if let Command::Announce { sealed, .. } = &command
+                    && let Some(times) = refused.lock().unwrap().get_mut(&sealed.case)
+                {
+                    *times += 1;
+                    drop(to.send(Answer::Refused("no room for it".into())));
+                    continue;
+                }
                 last += 1;
                 waiting.insert(CommandId(last), to);
                 node.handle(Input::Command(CommandId(last), command), clock());
@@ -399,5 +434,55 @@ async fn drive(
             full = stored == Stored::Full;
             node.handle(Input::Stored(stored), clock());
         }
+    }
+}
+
+pub(crate) fn outgoing(instance: &Instance, named: &str) -> Outgoing {
+    let data_set = instance.data_set();
+    Outgoing {
+        sop_class_uid: SopClassUid::parse(CT).unwrap(),
+        sop_instance_uid: SopInstanceUid::parse(named).unwrap(),
+        transfer_syntax: TransferSyntax::parse(EXPLICIT).unwrap(),
+        open: Box::new(move || Ok(Box::new(std::io::Cursor::new(data_set)))),
+    }
+}
+
+pub(crate) async fn c_store(site: &Site, calling: &str, objects: Vec<Outgoing>) -> Vec<Outcome> {
+    let title = |text| AeTitle::parse(text).unwrap();
+    client::store(site.dicom, &client::Config::new(title(calling), title("RADMESH")), objects).await.unwrap().outcomes
+}
+
+/// Whether the door answers (C-ECHO).
+pub(crate) async fn echo(site: &Site, calling: &str) -> bool {
+    let title = |text| AeTitle::parse(text).unwrap();
+    client::echo(site.dicom, &client::Config::new(title(calling), title("RADMESH"))).await.is_ok()
+}
+
+/// A report by the radiologist of the tests, on the case's order, sealed to the spoke.
+pub(crate) async fn report(site: &Site, status: Status, replaces: Option<EventHash>, text: &str) -> EventHash {
+    let to = [site.keys.pool.public(), site.keys.recovery.public(), site.keys.spoke_reading.public()];
+    signed_report(site, (&site.keys.reader, "Dr Banda"), &to, (status, replaces, text)).await
+}
+
+/// A report by anybody, sealed to anybody.
+pub(crate) async fn signed_report(
+    site: &Site,
+    (key, name): (&SigningKey, &str),
+    to: &[ReadingPublic],
+    (status, replaces, text): (Status, Option<EventHash>, &str),
+) -> EventHash {
+    let case = site.node.read().unwrap().worklist().items().next().unwrap().case;
+    let words = ReportText::new(text, name).unwrap().encode();
+    let mut rng = ChaCha20Rng::seed_from_u64(text.len() as u64);
+    let sealed = SealedBody::seal(&words, to, &site.federation, &mut rng).unwrap();
+    let report = Report { case, status, replaces, claim: None, sealed };
+    let at = SignedAt { key, node: site.me(), federation: &site.federation, roster_version: RosterVersion(4) };
+    let statement = PersonStatement::sign(at, REPORT_TAG, case, &[], &wire::encode(&report));
+    let command = Command::Append { scope: Scope::Site(site.me()), body: Box::new(Body::Report(statement)) };
+    let (to, answer) = oneshot::channel();
+    site.commands.send((command, to)).await.unwrap();
+    match answer.await.unwrap() {
+        Answer::Appended(event) => event,
+        other => panic!("{other:?}"),
     }
 }
