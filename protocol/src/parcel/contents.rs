@@ -269,7 +269,7 @@ mod tests {
     fn a_parcel_of_groups_that_decode_to_far_more_than_a_parcel_is_refused() {
         let long = InstanceEntry { bytes: 4 * 1024 * 1024 * 1024, ..entry(ReceivedForm::File) };
         let group = Group { series: Phi::default(), instances: vec![long], part: 0, parts: 1, coded: vec![0; 99] };
-        let groups = |count| Contents { version: 1, study: Phi::default(), groups: vec![group.clone(); count] };
+        let groups = |count| Contents { version: 1, study: StudyInfo::default(), groups: vec![group.clone(); count] };
         assert!(Contents::parse(&groups(1).bytes()).is_ok(), "one Instance may be as long");
         assert!(matches!(Contents::parse(&groups(200).bytes()), Err(WireError::TooLong { .. })));
     }
