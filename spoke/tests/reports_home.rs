@@ -39,7 +39,7 @@ async fn a_report_that_found_the_disk_full_is_kept_once_there_is_room_without_an
         said += u32::from(shown.iter().any(|line| line.text.contains("could not be kept on this disk yet")));
         disk.heal();
         signed.await.unwrap();
-        site.until(|site| delivered(site)).await;
+        site.until(delivered).await;
         assert_eq!(site.spoke.reports()[0].text, "Bleeding.", "full from operation {n}");
     }
     assert!(said > 0, "in one of these turns the event was on disk and the report was not");

@@ -1,6 +1,7 @@
 //! A reading hospital for tests: a real hub over a real core and a real store, with one clinic's case on its disk.
 //!
-//! The core has no peer here: what the clinic sealed is in the journal before the hub starts, as after a power cut.
+//! What the clinic sealed is in the journal before the hub starts, as after a power cut. The clinic's own core is the
+//! one peer: a home hub grants nothing before a peer has shown its log.
 //! Nothing waits for a length of time; a test waits for a notice.
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
@@ -15,7 +16,7 @@ use radmesh_protocol::{
         Logs, Scope,
         body::{Body, Order, ParcelSealed, StudyClosed},
     },
-    node::{Answer, Command, CommandId, Input, Node, NodeConfig, Notice, Output, Switch},
+    node::{Answer, Command, CommandId, Input, LinkId, Node, NodeConfig, Notice, Output, Switch},
     parcel::{
         PartKind,
         contents::{CONTENTS_VERSION, Contents, Group, InstanceEntry, ReceivedForm, StudyInfo},
@@ -35,7 +36,7 @@ use radmesh_protocol::{
     worklist::order::OrderDetails,
 };
 use radmesh_store::{
-    Faulty, Medium, Store,
+    Faulty, Medium, Memory, Store,
     medium::{Name, Survives},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -122,19 +123,20 @@ impl Hospital {
         let on: Arc<dyn Medium> = Arc::<Faulty>::clone(&medium);
         let (store, _) = Store::open(on, &AtRestKey::from_bytes(&AT_REST)).unwrap();
         let store = Arc::new(store);
-        let mut node = Node::new(NodeConfig {
-            signing: sign(4),
-            federation,
-            incarnation: Incarnation([1; 8]),
-            reserve: Incarnation([2; 8]),
-            floor: Wall(1),
-            gossip: Switch::On,
-            anti_entropy: Switch::On,
-            push: Switch::On,
-        });
-        statements.into_iter().for_each(|statement| node.replay(Record::Statement(statement)));
         let (parcel, records) = clinic(&store, &roster, start);
-        records.into_iter().for_each(|record| node.replay(record));
+        let mut node = core_of(sign(4), federation, [1, 2]);
+        let mut peer = core_of(sign(2), federation, [3, 4]);
+        for record in statements.into_iter().map(Record::Statement) {
+            node.replay(record.clone());
+            peer.replay(record);
+        }
+        for record in records {
+            if matches!(record, Record::Event(_)) {
+                peer.replay(record.clone());
+            }
+            node.replay(record);
+        }
+        peer.start(CLOCK);
         node.start(CLOCK);
         let node = Arc::new(RwLock::new(node));
         let (commands, asked) = mpsc::channel(16);
@@ -149,7 +151,9 @@ impl Hospital {
         };
         let hub = Arc::new(Hub::new(parts));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        runtime.spawn(drive(Arc::clone(&node), store, asked, notices.clone()));
+        let clinic = Machine { node: Arc::new(RwLock::new(peer)), store: Arc::new(empty_store()) };
+        let here = Machine { node: Arc::clone(&node), store };
+        runtime.spawn(drive([here, clinic], asked, notices.clone()));
         runtime.spawn(Arc::clone(&hub).run(heard));
         let hospital = Self { hub, node, medium, parcel, federation, roster, core, notices, runtime };
         hospital.ask(Command::Verify);
@@ -295,7 +299,7 @@ fn clinic(store: &Store, roster: &Roster, start: Start) -> (ManifestId, Vec<Reco
     let series = Phi::new("1.2.826.1".to_owned());
     let contents = Contents {
         version: CONTENTS_VERSION,
-        study: Phi::new(StudyInfo::default()),
+        study: StudyInfo::default(),
         groups: vec![Group { series, instances: entries, part: 0, parts: 1, coded }],
     };
     let facts = SealFacts {
@@ -358,28 +362,80 @@ fn clinic(store: &Store, roster: &Roster, start: Start) -> (ManifestId, Vec<Reco
     (manifest, records)
 }
 
-/// The driver's loop without a network.
-async fn drive(
+fn core_of(signing: SigningKey, federation: FederationId, [life, reserve]: [u8; 2]) -> Node {
+    Node::new(NodeConfig {
+        signing,
+        federation,
+        incarnation: Incarnation([life; 8]),
+        reserve: Incarnation([reserve; 8]),
+        floor: Wall(1),
+        gossip: Switch::On,
+        anti_entropy: Switch::On,
+        push: Switch::On,
+    })
+}
+
+fn empty_store() -> Store {
+    Store::open(Arc::new(Memory::new()), &AtRestKey::from_bytes(&AT_REST)).unwrap().0
+}
+
+/// A core and its disk.
+struct Machine {
     node: Arc<RwLock<Node>>,
     store: Arc<Store>,
+}
+
+/// The one link between the two.
+const LINK: LinkId = LinkId(1);
+
+impl Machine {
+    fn take(&self, input: Input) {
+        self.node.write().unwrap().handle(input, CLOCK);
+    }
+
+    /// Does all it asks of its disk; what it says to others is given back.
+    fn outputs(&self) -> Vec<Output> {
+        let mut said = Vec::new();
+        let mut node = self.node.write().unwrap();
+        loop {
+            while let Some(output) = node.poll_output() {
+                match output {
+                    Output::Disk(work) => {
+                        for stored in self.store.carry_out(work) {
+                            node.handle(Input::Stored(stored), CLOCK);
+                        }
+                    }
+                    output => said.push(output),
+                }
+            }
+            let Some(stored) = self.store.commit() else { return said };
+            node.handle(Input::Stored(stored), CLOCK);
+        }
+    }
+}
+
+/// The driver's loop, with a network of two and a clock that stands.
+async fn drive(
+    [here, clinic]: [Machine; 2],
     mut asked: mpsc::Receiver<(Command, oneshot::Sender<Answer>)>,
     notices: broadcast::Sender<Notice>,
 ) {
     let mut waiting: HashMap<CommandId, oneshot::Sender<Answer>> = HashMap::new();
     let mut last = 0;
+    here.take(Input::LinkUp { link: LINK, peer: sign(2).node_id() });
+    clinic.take(Input::LinkUp { link: LINK, peer: sign(4).node_id() });
     while let Some((command, to)) = asked.recv().await {
         last += 1;
         waiting.insert(CommandId(last), to);
-        let mut node = node.write().unwrap();
-        node.handle(Input::Command(CommandId(last), command), CLOCK);
+        here.take(Input::Command(CommandId(last), command));
         loop {
-            while let Some(output) = node.poll_output() {
+            let (ours, theirs) = (here.outputs(), clinic.outputs());
+            if ours.is_empty() && theirs.is_empty() {
+                break;
+            }
+            for output in ours {
                 match output {
-                    Output::Disk(work) => {
-                        for stored in store.carry_out(work) {
-                            node.handle(Input::Stored(stored), CLOCK);
-                        }
-                    }
+                    Output::Send { lane, bytes, .. } => clinic.take(Input::Message { link: LINK, lane, bytes }),
                     Output::Answer(id, answer) => {
                         waiting.remove(&id).into_iter().for_each(|to| drop(to.send(answer.clone())));
                     }
@@ -387,8 +443,11 @@ async fn drive(
                     _ => {}
                 }
             }
-            let Some(stored) = store.commit() else { break };
-            node.handle(Input::Stored(stored), CLOCK);
+            for output in theirs {
+                if let Output::Send { lane, bytes, .. } = output {
+                    here.take(Input::Message { link: LINK, lane, bytes });
+                }
+            }
         }
     }
 }
