@@ -53,7 +53,7 @@ pub(crate) struct SpokeConfig {
     /// Takes storage SOP classes that are not in the conformance statement.
     pub(crate) unknown_sop_classes: bool,
     /// Modalities that may send; anyone else waits in quarantine.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) modalities: Vec<ModalityConfig>,
 }
 

@@ -64,7 +64,7 @@ fn every_list_has_the_keys_that_its_page_promises() {
     world.admit("spoke", &["--home-hub", "hub"]);
     world.person("banda");
     world.person("phiri");
-    let running = [&hub, &spoke].map(|place| {
+    let [hub_running, spoke_running] = [&hub, &spoke].map(|place| {
         world.join(place);
         world.start(place)
     });
@@ -79,8 +79,16 @@ fn every_list_has_the_keys_that_its_page_promises() {
         (rows[0]["ready_to_read"] == true).then(|| rows[0]["case"].as_str().unwrap().to_owned())
     });
 
-    let claims = ["banda", "phiri"].map(|reader| claim(&world, &hub, &case, reader));
-    assert_eq!(claims.each_ref().map(|claim| claim["outcome"].as_str().unwrap()), ["granted", "refused"]);
+    // A home hub that has just started and reaches nobody grants nothing; then the clinic is back.
+    spoke_running.kill();
+    hub_running.kill();
+    let hub_running = world.start(&hub);
+    let alone = claim(&world, &hub, &case, "banda");
+    let spoke_running = world.start(&spoke);
+    world.unlock(&hub);
+    until("the claim is granted", || (hub.json(&["worklist"])[0]["claim_is_tentative"] == false).then_some(()));
+    let claims = [alone, claim(&world, &hub, &case, "banda"), claim(&world, &hub, &case, "phiri")];
+    assert_eq!(claims.each_ref().map(|claim| claim["outcome"].as_str().unwrap()), ["tentative", "granted", "refused"]);
     holds("claim", &claims);
 
     let (dir, person, pass) = (hub.dir.to_str().unwrap(), world.text("banda"), world.text("passphrase"));
@@ -102,7 +110,7 @@ fn every_list_has_the_keys_that_its_page_promises() {
     file.read_exact_at(&mut byte, 0).unwrap();
     file.write_all_at(&[byte[0] ^ 1], 0).unwrap();
     holds("verify", &[hub.json(&["verify"])]);
-    drop(running);
+    drop((hub_running, spoke_running));
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Hub {
     /// [`FindError`].
     pub fn find(&self, prefix: &str) -> Result<CaseId, FindError> {
         let node = self.core.read();
-        let wanted = prefix.to_ascii_lowercase();
+        let wanted = prefix.replace('-', "").to_ascii_lowercase();
         let mut fits =
             node.worklist().items().map(|item| item.case).filter(|case| case.to_string().starts_with(&wanted));
         let first = fits.next().ok_or_else(|| FindError::None(prefix.to_owned()))?;

@@ -5,6 +5,7 @@ use super::{
     passphrase::{self, Passphrase},
     print,
 };
+use crate::cli::print::say;
 use crate::{
     chance,
     control::{Request, Wire},
@@ -119,16 +120,16 @@ impl Claim {
             ClaimOutcome::Refused { reason, next } => Err(CliError::user(reason).hint(next)),
             _ if self.json => Ok(()),
             ClaimOutcome::Granted { lease_s, .. } if renews => {
-                println!("you hold it; renewed for {}; claim again to renew", print::seconds(lease_s));
+                say!("you hold it; renewed for {}; claim again to renew", print::seconds(lease_s));
                 Ok(())
             }
             ClaimOutcome::Granted { holder, lease_s, .. } => {
-                println!("granted to {holder} for {}; claim again to renew", print::seconds(lease_s));
+                say!("granted to {holder} for {}; claim again to renew", print::seconds(lease_s));
                 Ok(())
             }
             ClaimOutcome::Tentative { home_hub, holder, first } => {
-                println!("tentative: {home_hub}, the case's home hub, has not answered; {}", tentative(&holder, first));
-                println!(
+                say!("tentative: {home_hub}, the case's home hub, has not answered; {}", tentative(&holder, first));
+                say!(
                     "the request is kept: {home_hub} answers it when it is in reach, and `radmesh worklist` shows how"
                 );
                 Ok(())

@@ -1,6 +1,7 @@
 //! `radmesh export`: a claimed case's DICOM files, for the reader's own viewer.
 
 use super::{CliError, NodeDir, given, print, private};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 use std::{
@@ -38,7 +39,7 @@ impl Export {
                 write_file(&self.to, name, bytes, from)
             },
         )?;
-        println!("{files} files, {}, in {}", print::bytes(bytes), self.to.display());
+        say!("{files} files, {}, in {}", print::bytes(bytes), self.to.display());
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `radmesh init`: a node's keys, its configuration, and the request that the ministry admits.
 
 use super::{CliError, at, passphrase::Passphrase};
+use crate::cli::print::say;
 use crate::{
     config::{self, Choices, RawConfig},
     keystore::Keystore,
@@ -108,12 +109,8 @@ impl Init {
         };
         let file = self.dir.join(config::FILE);
         fs::write(&file, RawConfig::first(&choices).text()).map_err(at(&file))?;
-        println!("{role} {:?}, node id {}", self.name, request.node);
-        println!(
-            "next: bring {} to the ministry, then `radmesh join --dir {} ROSTER`",
-            path.display(),
-            self.dir.display()
-        );
+        say!("{role} {:?}, node id {}", self.name, request.node);
+        say!("next: bring {} to the ministry, then `radmesh join --dir {} ROSTER`", path.display(), self.dir.display());
         Ok(())
     }
 }

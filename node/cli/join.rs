@@ -4,6 +4,7 @@ use super::{
     CliError, NodeDir,
     federation::{self, ROSTER_FILE},
 };
+use crate::cli::print::say;
 use crate::{
     config::Config,
     control::{Request, SOCKET, Wire},
@@ -47,8 +48,8 @@ impl Join {
             let _: Result<(), _> = Wire::connect(dir).and_then(|wire| wire.ask(&Request::RosterChanged));
         }
         let name = roster.genesis().map_or("", |genesis| genesis.name.as_str());
-        println!("member of {name:?}, federation id {}", roster.federation());
-        println!("roster version {}; next: `radmesh run --dir {}`", roster.version().0, dir.display());
+        say!("member of {name:?}, federation id {}", roster.federation());
+        say!("roster version {}; next: `radmesh run --dir {}`", roster.version().0, dir.display());
         Ok(())
     }
 }

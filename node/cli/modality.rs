@@ -1,6 +1,7 @@
 //! `radmesh modality`: which machines may send to a spoke.
 
 use super::{CliError, NodeDir, print};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::{Args, Subcommand};
 use radmesh_dimse::AeTitle;
@@ -79,7 +80,7 @@ impl Accept {
         let address = self.address.map_or_else(|| self.only_address(), Ok)?;
         let request = Request::AcceptModality { ae_title: self.ae_title.to_string(), address };
         let moved: u64 = Wire::connect(&self.node.dir)?.ask(&request)?;
-        println!("{} at {address} may send; {moved} Instances left quarantine", self.ae_title);
+        say!("{} at {address} may send; {moved} Instances left quarantine", self.ae_title);
         Ok(())
     }
 

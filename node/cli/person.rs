@@ -1,6 +1,7 @@
 //! `radmesh person`: a person's own keys, under their own passphrase.
 
 use super::{CliError, at, init::REQUEST_FILE, passphrase::Passphrase};
+use crate::cli::print::say;
 use crate::{chance, keystore::write_private};
 use clap::{Args, Subcommand, ValueEnum};
 use radmesh_protocol::{person::PersonKeyFile, roster::PersonRole};
@@ -58,8 +59,8 @@ impl Command {
         write_private(&path, &file.bytes())?;
         let request_path = init.dir.join(REQUEST_FILE);
         fs::write(&request_path, request).map_err(at(&request_path))?;
-        println!("{:?}, person id {}", init.name, file.person);
-        println!("next: bring {} to the ministry", request_path.display());
+        say!("{:?}, person id {}", init.name, file.person);
+        say!("next: bring {} to the ministry", request_path.display());
         Ok(())
     }
 }

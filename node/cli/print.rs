@@ -2,7 +2,27 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::IsTerminal;
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    process,
+};
+
+/// A line on standard output. Who reads it may have seen enough (`radmesh worklist | head`): that ends the command.
+pub(super) fn line(text: fmt::Arguments<'_>) {
+    let Err(error) = writeln!(io::stdout().lock(), "{text}") else { return };
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        process::exit(0);
+    }
+    eprintln!("error: standard output: {error}\nhint: what was asked for is done; see where the output goes");
+    process::exit(1);
+}
+
+/// Says one line on standard output, as `println!` would.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::print::line(format_args!($($text)*)) };
+}
+pub(super) use say;
 
 /// Prints one row an item, columns as wide as they need to be; the last column runs free.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) {
@@ -11,13 +31,13 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..heads.len()).map(wide).collect();
     for row in all() {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", shown(cell)));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }
 
 /// Prints a list or an object for programs.
 pub(super) fn json<T: Serialize>(value: &T) {
-    println!("{}", serde_json::to_string_pretty(value).expect("our own lists have string keys"));
+    say!("{}", serde_json::to_string_pretty(value).expect("our own lists have string keys"));
 }
 
 /// Text from a modality or a person without the control characters that would move a terminal's cursor.
@@ -62,7 +82,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Work of `total` bytes.
     pub(super) fn new(what: &str, total: u64) -> Self {
-        let plain = !std::io::stderr().is_terminal();
+        let plain = !io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}");
         bar.set_style(style.expect("the template is a constant"));

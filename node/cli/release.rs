@@ -1,6 +1,7 @@
 //! `radmesh release`: gives a claimed case back, for another reader.
 
 use super::{CliError, NodeDir, claim, passphrase::Passphrase};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ impl Release {
             .release(&keys)
             .map_err(|error| CliError::user(error.to_string()).hint("`radmesh worklist` shows who holds each case"))?;
         let () = Wire::connect(&self.node.dir)?.ask(&Request::Release { statement })?;
-        println!("given back");
+        say!("given back");
         Ok(())
     }
 }

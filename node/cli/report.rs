@@ -1,6 +1,7 @@
 //! `radmesh report`: signs a report with the radiologist's own key.
 
 use super::{CliError, NodeDir, claim, given, passphrase::Passphrase};
+use crate::cli::print::say;
 use crate::{
     chance,
     control::{Request, Wire},
@@ -68,7 +69,7 @@ impl Report {
             CliError::user(error.to_string()).hint(next)
         })?;
         let place: String = Wire::connect(&self.node.dir)?.ask(&Request::Report { statement })?;
-        println!("{status} report signed and on its way to the clinic ({place})");
+        say!("{status} report signed and on its way to the clinic ({place})");
         Ok(())
     }
 }

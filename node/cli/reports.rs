@@ -1,6 +1,7 @@
 //! `radmesh reports`: what has come back to the clinic.
 
 use super::{CliError, NodeDir, given, print, private};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 use serde_json::Value;
@@ -34,7 +35,7 @@ impl Reports {
                     io::copy(from, &mut file).map(drop).map_err(given(&to))
                 },
             )?;
-            println!("{}", to.display());
+            say!("{}", to.display());
             return Ok(());
         }
         let rows: Vec<Value> = Wire::connect(&self.node.dir)?.ask(&Request::Reports)?;
@@ -45,24 +46,24 @@ impl Reports {
         for (number, row) in rows.iter().enumerate() {
             let text = |key: &str| print::shown(row[key].as_str().unwrap_or("-"));
             if number > 0 {
-                println!();
+                say!("");
             }
-            println!(
+            say!(
                 "{}  {}  {}",
                 &text("case")[..12.min(text("case").len())],
                 text("status").to_uppercase(),
                 text("patient_name")
             );
-            println!("  signed by {} ({})", text("reader"), text("place").replace('_', " "));
+            say!("  signed by {} ({})", text("reader"), text("place").replace('_', " "));
             if row["warning"].is_string() {
-                println!("  ! {}", text("warning"));
+                say!("  ! {}", text("warning"));
             }
             for line in row["text"].as_str().unwrap_or_default().lines() {
-                println!("  | {}", print::shown(line));
+                say!("  | {}", print::shown(line));
             }
         }
         if rows.is_empty() {
-            println!("no report has come back yet");
+            say!("no report has come back yet");
         }
         Ok(())
     }

@@ -37,6 +37,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self) -> Result<(), CliError> {
         privacy::close_process()?;
+        let config = Config::read(&self.node.dir)?;
         privacy::check_directory(&self.node.dir)?;
         let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -44,15 +45,15 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| CliError::internal(format!("no runtime: {error}")))?;
-        let outcome = runtime.block_on(run(&self.node.dir));
+        let outcome = runtime.block_on(run(&self.node.dir, config));
         // What is still on a blocking thread has promised nothing: it may end with the process.
         runtime.shutdown_background();
         outcome
     }
 }
 
-async fn run(dir: &Path) -> Result<(), CliError> {
-    let (config, keys, roster) = (Config::read(dir)?, Keystore::open(dir)?, roster_of(dir)?);
+async fn run(dir: &Path, config: Config) -> Result<(), CliError> {
+    let (keys, roster) = (Keystore::open(dir)?, roster_of(dir)?);
     let (me, federation) = (keys.signing.node_id(), roster.federation());
     agree(&config, &roster, &keys)?;
     let clock = Clock::start();

@@ -1,6 +1,7 @@
 //! `radmesh send`: hands in files and folders as if a modality had sent them.
 
 use super::{CliError, NodeDir, given, print};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::{Args, ValueEnum};
 use radmesh_protocol::class::Class;
@@ -83,7 +84,7 @@ impl Send {
             progress.at(done, total);
         }
         progress.done();
-        println!("{taken} files taken ({known} were here already), {refused} refused, {} cases", cases.len());
+        say!("{taken} files taken ({known} were here already), {refused} refused, {} cases", cases.len());
         if self.follow {
             self.follow(&cases)?;
         }
@@ -115,7 +116,7 @@ impl Send {
                 let state =
                     format!("{}: {}", row["case_short"].as_str().unwrap_or("-"), row["state"].as_str().unwrap_or("-"));
                 if said.insert(state.clone()) {
-                    println!("{}", print::shown(&state));
+                    say!("{}", print::shown(&state));
                 }
             }
             if ours.len() == cases.len() && ours.iter().all(|row| row["delivered"] == true) {

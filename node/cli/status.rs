@@ -1,6 +1,7 @@
 //! `radmesh status`: how the running node does.
 
 use super::{CliError, NodeDir, print};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 use serde_json::Value;
@@ -36,10 +37,10 @@ fn lines(name: &str, value: &Value) {
                 lines(&if name.is_empty() { key } else { format!("{name}: {key}") }, fact);
             }
         }
-        Value::Array(items) if items.is_empty() => println!("{name}: none"),
+        Value::Array(items) if items.is_empty() => say!("{name}: none"),
         Value::Array(items) => items.iter().for_each(|item| lines(name, item)),
-        Value::Null => println!("{name}: -"),
-        Value::String(text) => println!("{name}: {}", print::shown(text)),
-        other => println!("{name}: {other}"),
+        Value::Null => say!("{name}: -"),
+        Value::String(text) => say!("{name}: {}", print::shown(text)),
+        other => say!("{name}: {other}"),
     }
 }

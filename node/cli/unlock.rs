@@ -1,6 +1,7 @@
 //! `radmesh unlock`: lets a hub open what is sealed to its pool, until it stops.
 
 use super::{CliError, NodeDir, passphrase::Passphrase};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 
@@ -18,7 +19,7 @@ impl Unlock {
         let wire = Wire::connect(&self.node.dir)?;
         let passphrase = self.passphrase.ask("this hub")?.into();
         let () = wire.ask(&Request::Unlock { passphrase })?;
-        println!("unlocked until the node stops");
+        say!("unlocked until the node stops");
         Ok(())
     }
 }

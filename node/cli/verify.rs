@@ -1,6 +1,7 @@
 //! `radmesh verify`: every stored byte against its hash.
 
 use super::{CliError, NodeDir, print};
+use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::Args;
 use radmesh_protocol::id::ManifestId;
@@ -58,13 +59,13 @@ impl Verify {
         if self.json {
             print::json(&outcome);
         } else {
-            println!("{} records of the journal checked", outcome.records);
+            say!("{} records of the journal checked", outcome.records);
             if let Some(damage) = &outcome.journal_damage {
-                println!("damaged: the journal, {damage}");
+                say!("damaged: the journal, {damage}");
             }
-            println!("{} parcels checked, {} chunks damaged", outcome.parcels, outcome.damaged.len());
+            say!("{} parcels checked, {} chunks damaged", outcome.parcels, outcome.damaged.len());
             for DamagedChunk { manifest, chunk } in &outcome.damaged {
-                println!("damaged: parcel {manifest}, chunk {chunk}; it is fetched again");
+                say!("damaged: parcel {manifest}, chunk {chunk}; it is fetched again");
             }
         }
         Ok(())

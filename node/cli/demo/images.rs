@@ -34,8 +34,8 @@ macro_rules! images {
 const IMAGES: [Image; 5] = images![
     "CT" "pydicom/CT_small.dcm",
     "MR" "pydicom-data/MR-SIEMENS-DICOM-WithOverlays.dcm",
-    "CR, JPEG 2000" "pydicom-data/RG1_J2KI.dcm",
-    "US, multi-frame" "pydicom/examples_ybr_color.dcm",
+    "CR in JPEG 2000" "pydicom-data/RG1_J2KI.dcm",
+    "US multi-frame" "pydicom/examples_ybr_color.dcm",
     "US" "pydicom-data/gdcm-US-ALOKA-16_big.dcm",
 ];
 

@@ -247,7 +247,7 @@ impl Stage {
         }
         let pdf = self.place("report.pdf");
         radmesh(&["reports", "--dir", &spoke, "--pdf", &cases[0], "--to", &pdf])?;
-        self.say("and one is an A4 page that a nurse can print: report.pdf");
+        self.say(&format!("and one is an A4 page that a nurse can print: {pdf}"));
         Ok(())
     }
 
@@ -257,11 +257,17 @@ impl Stage {
             return Ok(());
         }
         let (spoke, hub) = (self.place("spoke"), self.place("hub"));
-        println!("\nThe federation runs until you press Enter. In another terminal:");
+        let reader = format!("--as {} --passphrase-file {}", self.place("banda"), self.place("passphrase"));
+        let radmesh = std::env::current_exe().map_or_else(|_| "radmesh".into(), |path| path.display().to_string());
+        println!("\nThe federation runs until you press Enter, and takes DICOM at {} as RADMESH.", self.dicom);
+        println!("In another terminal, after `alias radmesh={radmesh}`:");
+        println!("  radmesh send --dir {spoke} FILE.dcm --priority stat --indication \"fell from a tree\" --follow");
         println!("  radmesh studies --dir {spoke}");
         println!("  radmesh worklist --dir {hub}");
+        println!("  radmesh claim --dir {hub} CASE {reader}");
+        println!("  radmesh export --dir {hub} CASE --to images");
+        println!("  radmesh report --dir {hub} CASE {reader} --status final --text-file TEXT");
         println!("  radmesh reports --dir {spoke}");
-        println!("  radmesh send --dir {spoke} FILE.dcm --priority stat --indication \"fell from a tree\"");
         println!("  radmesh status --dir {hub}");
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map_err(|error| CliError::internal(error.to_string()))?;

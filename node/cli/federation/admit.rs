@@ -1,6 +1,7 @@
 //! `radmesh federation admit`: the ministry's word that a node or a person is a member.
 
 use super::{FederationKeys, read_roster, write_roster};
+use crate::cli::print::say;
 use crate::{
     cli::{CliError, given, passphrase::Passphrase},
     clock::Clock,
@@ -74,7 +75,7 @@ impl Admit {
                 .hint("hubs and relays are admitted first; a spoke then names its hub with --home-hub NODE")
         })?;
         let path = write_roster(&self.dir, &roster)?;
-        println!("admitted {who} in {}; bring {} to the nodes", self.region, path.display());
+        say!("admitted {who} in {}; bring {} to the nodes", self.region, path.display());
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! `radmesh federation init`: the ministry's keys and the first two statements of the roster.
 
 use super::{FederationKeys, KEYS_FILE, write_roster};
+use crate::cli::print::say;
 use crate::{
     cli::{CliError, at, passphrase::Passphrase},
     clock::Clock,
@@ -27,7 +28,7 @@ pub(in crate::cli) struct Init {
     #[arg(long, value_parser = crate::cli::name)]
     name: String,
     /// How long a claim lasts unless it is renewed.
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     claim_lease: u64,
     #[command(flatten)]
     passphrase: Passphrase,
@@ -59,8 +60,8 @@ impl Init {
         let policy = Statement::sign(&keys.ministry, &federation, seq, prev, wall, &policy);
         roster.apply(policy.bytes()).map_err(refused)?;
         let path = write_roster(&self.dir, &roster)?;
-        println!("federation {:?}, id {federation}", self.name);
-        println!("next: admit nodes with `radmesh federation admit`; the roster is {}", path.display());
+        say!("federation {:?}, id {federation}", self.name);
+        say!("next: admit nodes with `radmesh federation admit`; the roster is {}", path.display());
         Ok(())
     }
 }

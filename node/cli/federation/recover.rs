@@ -1,6 +1,7 @@
 //! `radmesh federation recover`: opens a case's parcels with the recovery key, when its hospital is gone.
 
 use super::{FederationKeys, read_roster};
+use crate::cli::print::say;
 use crate::{
     cli::{CliError, given, passphrase::Passphrase, print, private},
     control::{Request, Wire},
@@ -60,7 +61,7 @@ impl Recover {
             unpacking.parcel(&manifest, &packed, folder).map_err(|error| wrong(path, &error))?;
         }
         for (unpacking, folder) in cases.into_values() {
-            println!("{} files, {}, in {}", folder.files, print::bytes(folder.bytes), folder.dir.display());
+            say!("{} files, {}, in {}", folder.files, print::bytes(folder.bytes), folder.dir.display());
             unpacking.finish().map_err(|error| {
                 CliError::user(error.to_string()).hint("name the case's other parcels too: NODE/parcels/*.parcel")
             })?;

@@ -486,7 +486,8 @@ fn a_witness_that_is_not_the_home_hub_saves_no_report_of_a_revoked_reader() {
 #[test]
 fn a_revocation_that_arrives_after_the_events_changes_the_list_all_the_same() {
     let mut scene = open_case();
-    let report = scene.report(Who::Home, Who::Banda, Status::Final, None, None);
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let report = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
     let mut list = scene.folded(&scene.written);
     assert_eq!(list.item(&CASE).unwrap().standing, Some(report));
     scene.state(&StatementBody::Revoke(Subject::Person(Who::Banda.person())));
@@ -510,7 +511,8 @@ fn a_revoked_spokes_parcels_are_marked_unless_the_home_hub_had_signed_for_them()
 #[test]
 fn stat_is_read_before_routine_and_open_before_completed() {
     let mut scene = open_case();
-    let done = scene.report(Who::Home, Who::Banda, Status::Final, None, None);
+    grant(&mut scene, Who::Banda, "1.2", 1, &[]);
+    let done = scene.report(Who::Home, Who::Banda, Status::Final, Some(token(1)), None);
     let mut completed = scene.item();
     let mut routine = open_case().item();
     routine.class = Class::Routine;
