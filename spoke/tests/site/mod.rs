@@ -286,8 +286,10 @@ impl Site {
     }
 
     /// Waits until every Study here is closed and says what the hub would find: every group of every Series parcel.
+    /// The clinic's time goes on meanwhile: what failed is tried again after its pause.
     pub(crate) async fn closed_groups(&self) -> Vec<Group> {
         self.until(|site| {
+            site.later(1);
             let studies = site.spoke.studies();
             (!studies.is_empty() && studies.iter().all(|study| study.closed)).then_some(())
         })
