@@ -19,17 +19,19 @@ const REST_MS: u64 = 3_600_000;
 const LOOK_MS: u64 = 5_000;
 
 impl World<'_> {
-    /// Heals everything, waits until the rules at rest hold, and then takes every node's power away once more.
+    /// Heals everything, waits until the rules at rest hold, and then takes every node's power away once more. They
+    /// must hold at two looks: what came just before the first may not be on disk yet, and nobody was told it is.
     pub(crate) fn come_to_rest(&mut self) -> Result<(), Violation> {
         self.heal_all()?;
         let latest = self.now + REST_MS;
-        loop {
+        let mut looks = 0;
+        while looks < 2 {
             self.run_until(self.now + LOOK_MS)?;
-            match self.at_rest() {
-                Ok(()) => break,
+            looks = match self.at_rest() {
+                Ok(()) => looks + 1,
                 Err(missing) if self.now >= latest => return Err(missing),
-                Err(_) => {}
-            }
+                Err(_) => 0,
+            };
         }
         self.happened.rest_ms = self.now;
         for at in 0..self.machines.len() {
