@@ -50,13 +50,13 @@ pub struct StudyLine {
     pub sealed_bytes: u64,
     /// Of these, bytes that the next hop has acknowledged as durable.
     pub delivered_bytes: u64,
-    /// The home hub has signed for every byte.
+    /// The home hub has signed for every byte, and nothing that came since waits.
     pub delivered: bool,
     /// So has a second custodian.
     pub safe: bool,
     /// Place in the queue, from 1; null when nothing waits.
     pub place: Option<usize>,
-    /// How it stands, in one sentence.
+    /// How it stands, in words; what a person must look at comes first.
     pub state: String,
     /// When the first Instance came: milliseconds since 1970 by this node's clock.
     pub received_ms: u64,

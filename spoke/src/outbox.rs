@@ -72,13 +72,20 @@ pub(crate) fn stuck(ledger: &Ledger) -> Option<String> {
 }
 
 fn place(case: &Case, away: Option<&Away>) -> (bool, Class, Wall, CaseId) {
-    let delivered = away.is_some_and(|away| away.custody != CustodyState::Sending);
+    let delivered = custody(case, away) != CustodyState::Sending;
     let at = case.record.first_at;
     if delivered {
         (true, Class::Control, Wall(u64::MAX - at.0), case.id)
     } else {
         (false, case.record.class, at, case.id)
     }
+}
+
+/// What others have signed for, of all that is here. Their word is about the last `StudyClosed`: an Instance that came
+/// since is in nobody else's hands until the Study is closed anew.
+fn custody(case: &Case, away: Option<&Away>) -> CustodyState {
+    let all_told = case.assembly == Assembly::Closed && case.is_packed();
+    away.filter(|_| all_told).map_or(CustodyState::Sending, |away| away.custody)
 }
 
 fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
@@ -89,7 +96,7 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
     modalities.dedup();
     let sealed_bytes = case.named_parts().map(|(_, part)| part.sealed.sealed_bytes).sum();
     let acknowledged = case.named_parts().filter_map(|(manifest, _)| away?.acknowledged.get(manifest)).sum();
-    let custody = away.map_or(CustodyState::Sending, |away| away.custody);
+    let custody = custody(case, away);
     let announced = case.parts.values().filter(|part| part.step == PartStep::Announced).count();
     StudyLine {
         case: case.id.to_string(),
@@ -120,19 +127,39 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
     }
 }
 
-/// How it stands, in one sentence.
+/// How it stands: what a person must look at first, then how far it got.
 fn state(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> String {
+    let (lost, conflicting, damaged) = (case.lost(), case.conflicting(), case.damaged());
+    let counted = |count: usize, one: &str, more: &str| match count {
+        0 => None,
+        1 => Some(format!("1 Instance {one}")),
+        _ => Some(format!("{count} Instances {more}")),
+    };
+    let lost = counted(
+        lost,
+        "was damaged on this disk: send the Study again",
+        "were damaged on this disk: send the Study again",
+    );
+    let different = "came twice with different content: a person must look";
+    let conflicting = counted(conflicting, different, different);
+    let damaged = counted(
+        damaged,
+        "ends early or is malformed: kept as it came",
+        "end early or are malformed: kept as they came",
+    );
+    let progress = Some(progress(case, custody, sealed, acknowledged));
+    [lost, conflicting, damaged, progress].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn progress(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> String {
     if let Some(trouble) = &case.trouble {
         return format!("stuck and tried again by itself, {} times so far: {}", trouble.times, trouble.why);
-    }
-    let lost = case.lost();
-    if lost > 0 {
-        return format!("{lost} Instances were damaged on this disk: send the Study again");
     }
     match (case.assembly, custody) {
         (Assembly::Closed, CustodyState::Safe) => "safe: two hospitals have signed for every byte".into(),
         (Assembly::Closed, CustodyState::Delivered) => "delivered: the home hub has signed for every byte".into(),
         (Assembly::Receiving { .. }, _) => format!("receiving; {} Instances wait to be sealed", case.staged.len()),
+        (Assembly::Complete, _) if case.staged.is_empty() => "complete; its last parcels are being announced".into(),
         (Assembly::Complete, _) => format!("complete; {} Instances wait to be sealed", case.staged.len()),
         (Assembly::Closed, CustodyState::Sending) if sealed > 0 && acknowledged >= sealed => {
             "all bytes are with the next hop; the home hub's receipt is awaited".into()
@@ -140,5 +167,64 @@ fn state(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> 
         (Assembly::Closed, CustodyState::Sending) => {
             format!("sending: {acknowledged} of {sealed} bytes are with the next hop")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::staging::{ReceivedInstance, Trace, Wholeness, tests::received};
+    use radmesh_protocol::{
+        envelope::{at_rest::AtRestKey, sign::SigningKey},
+        time::Mono,
+    };
+
+    fn take_in(case: &mut Case, instance: ReceivedInstance) {
+        let trace = Trace::of(&instance, &AtRestKey::from_bytes(&[4; 32]));
+        case.take_in(instance, trace, Mono(0));
+    }
+
+    fn shown(case: &Case, custody: CustodyState) -> StudyLine {
+        let away = Away { custody, acknowledged: BTreeMap::new() };
+        line(case, &SigningKey::from_seed([2; 32]).node_id(), Some(&away))
+    }
+
+    fn closed() -> Case {
+        let mut case = Case::first(CaseId([1; 32]), &received("1.9", "1.9.1", "1", 1, 1), Mono(0));
+        case.record.close(0);
+        case.assembly = Assembly::Closed;
+        case
+    }
+
+    #[test]
+    fn a_delivered_case_is_not_delivered_while_what_came_since_waits() {
+        let mut case = closed();
+        assert!(shown(&case, CustodyState::Safe).delivered && shown(&case, CustodyState::Safe).safe);
+        take_in(&mut case, received("1.9", "1.9.1", "2", 2, 2));
+        let line = shown(&case, CustodyState::Safe);
+        assert!(!line.delivered && !line.safe, "an Instance waits to be sealed");
+        assert!(line.state.contains("1 Instances wait to be sealed"), "{}", line.state);
+        case.staged.clear();
+        case.assembly = Assembly::Complete;
+        let line = shown(&case, CustodyState::Delivered);
+        assert!(!line.delivered && line.state.contains("being announced"), "{}", line.state);
+        case.assembly = Assembly::Closed;
+        let line = shown(&case, CustodyState::Sending);
+        assert!(!line.delivered, "the late parcel is not signed for");
+        assert!(shown(&case, CustodyState::Delivered).delivered);
+    }
+
+    #[test]
+    fn what_a_person_must_look_at_is_said_first_and_in_words() {
+        let mut case = closed();
+        take_in(&mut case, received("1.9", "1.9.1", "1", 1, 1));
+        take_in(&mut case, received("1.9", "1.9.1", "1", 2, 2));
+        let state = shown(&case, CustodyState::Delivered).state;
+        assert!(state.starts_with("1 Instance came twice with different content: a person must look; "), "{state}");
+        let cut = ReceivedInstance { wholeness: Wholeness::Damaged, ..received("1.9", "1.9.1", "3", 3, 3) };
+        let mut case = closed();
+        take_in(&mut case, cut);
+        let state = shown(&case, CustodyState::Delivered).state;
+        assert!(state.starts_with("1 Instance ends early or is malformed: kept as it came; receiving"), "{state}");
     }
 }

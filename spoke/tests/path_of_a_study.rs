@@ -18,7 +18,7 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 use site::{
-    Membership, Site, Start, c_store,
+    Membership, Site, Start, c_store, claim,
     data_set::{Instance, PATIENT},
     instances, outgoing, report,
 };
@@ -248,6 +248,7 @@ async fn a_report_comes_home_is_shown_with_its_warning_and_printed_and_said_to_b
     let case = hand_in(&site, &study()).await;
     site.spoke.close(&case).unwrap();
     site.closed_groups().await;
+    claim(&site).await;
     let first = report(&site, Status::Preliminary, None, "No bleeding seen.").await;
     let delivered = |site: &Site, event: EventHash| {
         let node = site.node.read().unwrap();

@@ -107,7 +107,7 @@ impl Clinic {
         reports.into_iter().map(line).collect()
     }
 
-    /// The sheet of the newest word on a case.
+    /// The sheet of a case's report, with all its addenda and a line for each other report.
     pub(crate) fn sheet(
         &self,
         facility: String,
@@ -117,7 +117,7 @@ impl Clinic {
         now: Wall,
     ) -> Result<Sheet, NoSheet> {
         let (kept, unreadable) = (self.kept(), self.unreadable());
-        let event = returned::newest(item).ok_or(NoSheet::NoReport { case: item.case })?;
+        let event = returned::base(item).ok_or(NoSheet::NoReport { case: item.case })?;
         let entry = |event: &EventHash| {
             let (words, report) = kept.get(event).zip(item.reports.get(event))?;
             Some(Entry {
@@ -128,27 +128,25 @@ impl Clinic {
                 text: words.text.clone(),
             })
         };
-        let newest = entry(&event).ok_or(match unreadable.contains(&event) {
+        let report = entry(&event).ok_or(match unreadable.contains(&event) {
             true => NoSheet::Unreadable { case: item.case },
             false => NoSheet::NotKept { case: item.case },
         })?;
-        let mut adds_to = Vec::new();
-        let mut at = kept.get(&event);
-        // A chain of addenda ends at the report they add to; the bound is for a signer who made a circle.
-        while let Some(words) = at.filter(|words| words.status == radmesh_protocol::report::Status::Addendum)
-            && adds_to.len() < ADDENDA_MAX
-        {
-            let Some(earlier) = words.replaces else { break };
-            adds_to.extend(entry(&earlier));
-            at = kept.get(&earlier);
-        }
+        let (printed, addenda): (Vec<_>, Vec<_>) = returned::addenda(&item.reports, event)
+            .into_iter()
+            .filter_map(|addendum| Some((addendum, entry(&addendum)?)))
+            .unzip();
+        let others = item.reports.iter().filter(|(other, _)| **other != event && !printed.contains(other));
+        let others =
+            others.map(|(other, report)| returned::also_kept(report, &signer(roster, report, kept.get(other))));
         Ok(Sheet {
             facility,
             case_short: case_short(&item.case),
             patient: Phi::new(rows(study, &PATIENT)),
             study: Phi::new(study_rows(study)),
-            report: newest,
-            adds_to,
+            report,
+            addenda,
+            also_kept: others.collect(),
             printed_at: now,
         })
     }
@@ -170,7 +168,7 @@ pub enum NoSheet {
         case: CaseId,
     },
     /// What came is not on this disk yet.
-    #[error("the report of case {case} came and could not be kept on this disk yet; it is tried again by itself")]
+    #[error("the report of case {case} came and is being taken in; try again in a moment")]
     NotKept {
         /// The case.
         case: CaseId,
@@ -193,13 +191,16 @@ pub enum PrintError {
 
 /// Who signed a report, by the roster: what a statement says of its signer is anyone's to write.
 fn signer(roster: &Roster, report: &ItemReport, words: Option<&KeptReport>) -> String {
-    let own = || words.map_or_else(String::new, |kept| format!("{} (name as signed; not in the roster)", kept.reader));
+    let own = || {
+        words.map_or_else(|| UNNAMED.to_owned(), |kept| format!("{} (name as signed; not in the roster)", kept.reader))
+    };
     roster.person(&report.person).map_or_else(own, |person| person.name.clone())
 }
 
+const UNNAMED: &str = "(not in the roster)";
 const UNREADABLE: &str = "(came, and can't be opened with this node's key)";
-const NOT_KEPT: &str = "(came, and could not be kept on this disk yet; it is tried again by itself)";
-const ADDENDA_MAX: usize = 64;
+const NOT_KEPT: &str = "(came, and is being taken in; if this stays, look whether the disk is full)";
+const NO_NAME: &str = "name not given";
 
 const PATIENT: [(&str, Fact); 5] = [
     ("Patient", Fact::PatientName),
@@ -211,7 +212,10 @@ const PATIENT: [(&str, Fact); 5] = [
 
 fn rows(study: Option<&StudyRecord>, fields: &[(&'static str, Fact)]) -> Vec<(&'static str, String)> {
     let told = |fact| study.map_or("", |study| study.sayings.shown(fact));
-    let filled = fields.iter().map(|(label, fact)| (*label, in_print(*fact, told(*fact))));
+    let filled = fields.iter().map(|(label, fact)| match in_print(*fact, told(*fact)) {
+        none if none.is_empty() && *fact == Fact::PatientName => (*label, NO_NAME.to_owned()),
+        value => (*label, value),
+    });
     filled.filter(|(_, value)| !value.is_empty()).collect()
 }
 
@@ -257,6 +261,11 @@ fn age(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_patient_without_a_name_still_has_a_line() {
+        assert_eq!(rows(None, &PATIENT), [("Patient", "name not given".to_owned())]);
+    }
 
     #[test]
     fn values_are_printed_as_people_write_them() {

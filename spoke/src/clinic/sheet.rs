@@ -45,8 +45,10 @@ pub enum Standing {
     Changed,
     /// It stands, and an addendum to it is here.
     AddedTo,
-    /// A newer one replaces it.
+    /// Another version of the case's report stands in its place.
     Superseded,
+    /// It was given under no granted claim, and one that was is the case's report.
+    GaveWay,
     /// A second reader's; the case's report is another.
     SecondRead,
     /// Its signer is no member by the roster here, or was revoked: kept and marked.
@@ -64,10 +66,12 @@ pub struct Sheet {
     pub patient: Phi<Vec<(&'static str, String)>>,
     /// Label and value: what was examined, when, and the question.
     pub study: Phi<Vec<(&'static str, String)>>,
-    /// The report the sheet was asked for.
+    /// The case's report.
     pub report: Entry,
-    /// Reports it adds to, newest first: an addendum alone says too little.
-    pub adds_to: Vec<Entry>,
+    /// All its addenda, in the order they were signed.
+    pub addenda: Vec<Entry>,
+    /// A line for every other report that is kept: there is another opinion.
+    pub also_kept: Vec<String>,
     /// When the sheet was made, by this node's clock.
     pub printed_at: Wall,
 }
@@ -133,16 +137,26 @@ impl Sheet {
 
     /// The words, line by line, cut into pages; the first page has less room.
     fn paginate(&self, ink: &Ink) -> Vec<Vec<Line>> {
-        let mut lines = ink.running(self.report.text.reveal());
-        for earlier in &self.adds_to {
+        let width = PAGE_WIDTH - 2.0 * MARGIN;
+        let bold = |text: &str, size, height| {
+            let wrapped = ink.bold.wrap(&text.replace('\n', " "), size, width);
+            wrapped.iter().map(|line| Line::bold(line, size, height)).collect::<Vec<_>>()
+        };
+        let mut lines: Vec<Line> = self.also_kept.iter().flat_map(|other| bold(other, 10.0, 15.0)).collect();
+        if !lines.is_empty() {
+            lines.push(Line::gap(10.0));
+        }
+        lines.extend(ink.running(self.report.text.reveal()));
+        for addendum in &self.addenda {
             let title = format!(
                 "{}, {}, {}",
-                status_words(earlier.status),
-                printable(&earlier.reader),
-                in_words(earlier.signed_at)
+                status_words(addendum.status),
+                printable(&addendum.reader),
+                in_words(addendum.signed_at)
             );
-            lines.extend([Line::gap(14.0), Line::bold(&title, 11.0, 18.0)]);
-            lines.extend(ink.running(earlier.text.reveal()));
+            lines.push(Line::gap(14.0));
+            lines.extend(bold(&title, 11.0, 18.0));
+            lines.extend(ink.running(addendum.text.reveal()));
         }
         let bottom = PAGE_HEIGHT - MARGIN - FOOT_HEIGHT;
         let (mut pages, mut page) = (Vec::new(), Vec::new());
@@ -160,9 +174,13 @@ impl Sheet {
     }
 
     fn missing(&self, ink: &Ink) -> usize {
-        let texts = std::iter::once(&self.report).chain(&self.adds_to).flat_map(|e| [e.text.reveal(), &e.reader]);
+        let texts = std::iter::once(&self.report).chain(&self.addenda).flat_map(|e| [e.text.reveal(), &e.reader]);
         let fields = self.patient.reveal().iter().chain(self.study.reveal()).map(|(_, value)| value);
-        texts.chain(fields).map(|text| ink.regular.missing(&printable(text).replace('\n', " "))).sum()
+        texts
+            .chain(fields)
+            .chain(&self.also_kept)
+            .map(|text| ink.regular.missing(&printable(text).replace('\n', " ")))
+            .sum()
     }
 
     /// What every page repeats: facility, patient, case, status, the warning, and which page of how many.
@@ -188,7 +206,7 @@ impl Sheet {
         if let Some(warning) = self.report.standing.warning() {
             let edges = Rect::from_xywh(MARGIN, MARGIN + 46.0, text_width, 30.0).expect("a box inside the page");
             boxed(surface, edges);
-            ink.draw(surface, &Line::bold(warning, 11.5, 0.0), MARGIN + 10.0, MARGIN + 65.0);
+            ink.draw(surface, &Line::bold(warning, WARNING_SIZE, 0.0), MARGIN + 10.0, MARGIN + 65.0);
         }
         let foot = PAGE_HEIGHT - MARGIN;
         rule(surface, foot - 14.0);
@@ -205,9 +223,10 @@ impl Standing {
     pub const fn warning(self) -> Option<&'static str> {
         match self {
             Self::Newest => None,
-            Self::Changed => Some("CHANGED: this replaces an earlier report of the same case."),
-            Self::Superseded => Some("SUPERSEDED: a newer report of this case is here. Do not act on this one."),
-            Self::AddedTo => Some("ADDED TO: an addendum to this report is here. Read both."),
+            Self::Changed => Some("CHANGED: this stands in place of another report."),
+            Self::Superseded => Some("SUPERSEDED: another report stands in its place. Do not act on this."),
+            Self::GaveWay => Some("CHANGED: another is the case's own report. Read the one marked STANDING."),
+            Self::AddedTo => Some("ADDED TO: this report has an addendum. Read all of it."),
             Self::SecondRead => Some("SECOND READ: the case's own report is another one."),
             Self::Unconfirmed => Some("NOT CONFIRMED: its signer is no member by the roster here. Ask first."),
         }
@@ -312,6 +331,7 @@ const MARGIN: f32 = 51.0;
 const FOOT_HEIGHT: f32 = 22.0;
 const LABEL_WIDTH: f32 = 96.0;
 const BODY_SIZE: f32 = 11.0;
+const WARNING_SIZE: f32 = 10.5;
 
 #[cfg(test)]
 mod tests {
@@ -340,7 +360,8 @@ mod tests {
                 signed_at: Wall(1_795_383_661_000),
                 text: Phi::new(text.into()),
             },
-            adds_to: Vec::new(),
+            addenda: Vec::new(),
+            also_kept: Vec::new(),
             printed_at: Wall(1_795_384_000_000),
         }
     }
@@ -368,6 +389,16 @@ mod tests {
         assert!(Standing::Superseded.warning().unwrap().contains("Do not act"));
         assert!(Standing::SecondRead.warning().is_some());
         assert_eq!(Standing::Newest.warning(), None);
+    }
+
+    #[test]
+    fn every_warning_fits_its_box() {
+        use Standing::{AddedTo, Changed, GaveWay, SecondRead, Superseded, Unconfirmed};
+        let face = Typeface::bold();
+        for standing in [Changed, GaveWay, Superseded, AddedTo, SecondRead, Unconfirmed] {
+            let words = standing.warning().unwrap();
+            assert!(face.width(words, WARNING_SIZE) <= PAGE_WIDTH - 2.0 * MARGIN - 20.0, "{words}");
+        }
     }
 
     #[test]

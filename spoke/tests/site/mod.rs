@@ -15,6 +15,7 @@ use radmesh_dimse::{
     sop_class::SopClasses,
 };
 use radmesh_protocol::{
+    claim::{REQUEST_TAG, Request},
     envelope::{
         at_rest::AtRestKey,
         body::SealedBody,
@@ -480,7 +481,21 @@ pub(crate) async fn signed_report(
     let report = Report { case, status, replaces, claim: None, sealed };
     let at = SignedAt { key, node: site.me(), federation: &site.federation, roster_version: RosterVersion(4) };
     let statement = PersonStatement::sign(at, REPORT_TAG, case, &[], &wire::encode(&report));
-    let command = Command::Append { scope: Scope::Site(site.me()), body: Box::new(Body::Report(statement)) };
+    append(site, Body::Report(statement)).await
+}
+
+/// The radiologist of the tests asks for the case: without a claim a report is a second read.
+pub(crate) async fn claim(site: &Site) -> EventHash {
+    let case = site.node.read().unwrap().worklist().items().next().unwrap().case;
+    let mut rng = ChaCha20Rng::seed_from_u64(11);
+    let request = Request::new(case, "1.2.826.99", &site.keys.pool.public(), &site.federation, &mut rng).unwrap();
+    let (key, federation) = (&site.keys.reader, &site.federation);
+    let at = SignedAt { key, node: site.me(), federation, roster_version: RosterVersion(4) };
+    append(site, Body::ClaimRequest(PersonStatement::sign(at, REQUEST_TAG, case, &[], &wire::encode(&request)))).await
+}
+
+async fn append(site: &Site, body: Body) -> EventHash {
+    let command = Command::Append { scope: Scope::Site(site.me()), body: Box::new(body) };
     let (to, answer) = oneshot::channel();
     site.commands.send((command, to)).await.unwrap();
     match answer.await.unwrap() {
