@@ -12,6 +12,7 @@ mod world;
 
 use dicom_object::{DefaultDicomObject, InMemDicomObject, OpenFileOptions, file::ReadPreamble};
 use radmesh_codec::scan::{Form, scan};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -110,7 +111,8 @@ fn journey(world: &World, sent: &Path) -> [NodePlace; 3] {
         let (studies, worklist) = (spoke.json(&["studies"]), hub.json(&["worklist"]));
         let (studies, worklist) = (studies.as_array().unwrap(), worklist.as_array().unwrap().clone());
         let delivered = studies.iter().all(|row| row["delivered"] == true);
-        let opened = worklist.len() == studies.len() && worklist.iter().all(|row| row["ready_to_read"] == true);
+        let opened = |row: &Value| row["ready_to_read"] == true && row["indication"] == INDICATION;
+        let opened = worklist.len() == studies.len() && worklist.iter().all(opened);
         (delivered && opened).then_some(worklist)
     });
 
@@ -119,7 +121,6 @@ fn journey(world: &World, sent: &Path) -> [NodePlace; 3] {
     fs::write(&text, FINDINGS).unwrap();
     for (number, row) in cases.iter().enumerate() {
         let case = row["case"].as_str().unwrap();
-        assert_eq!(row["indication"], INDICATION);
         radmesh(&["claim", "--dir", at_hub, case, "--as", &person, "--passphrase-file", &pass]);
         radmesh(&["export", "--dir", at_hub, case, "--to", &world.text(&format!("out/{number}"))]);
     }

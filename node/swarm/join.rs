@@ -52,7 +52,7 @@ impl From<JoinError> for JoinEnd {
 }
 
 /// Brings a peer that does not know us what its roster lacks, and waits for its last word.
-pub(super) async fn bring(stream: Stream, peer: NodeId, events: mpsc::Sender<Event>) -> Result<(), JoinError> {
+pub(super) async fn bring(stream: &mut Stream, peer: NodeId, events: mpsc::Sender<Event>) -> Result<(), JoinError> {
     let all = async {
         let (mut from, mut to) = stream.split();
         let holds = frame::read(&mut from, HOLDS_BYTES_MAX).await?.ok_or_else(cut)?;

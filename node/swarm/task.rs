@@ -378,6 +378,9 @@ impl Task {
     }
 
     fn on_closed(&mut self, connection: ConnectionId, cause: Option<swarm::ConnectionError>) {
+        while let Ok(ended) = self.ended.1.try_recv() {
+            self.on_ended(ended);
+        }
         let Some(connected) = self.connections.remove(&connection) else { return };
         debug!(node = %connected.node, ?cause, "connection closed");
         match connected.role {
@@ -405,7 +408,10 @@ impl Task {
         match (pipe, connected.role) {
             (Pipe::Opened(_, stream), Role::Joining(_)) => {
                 tokio::spawn(async move {
-                    let _ = ended.send(Ended::Brought(connection, join::bring(stream, node, events).await));
+                    let mut stream = stream;
+                    let outcome = join::bring(&mut stream, node, events).await;
+                    // Before the stream goes: the peer then closes the connection, and how it ended must be known.
+                    let _ = ended.send(Ended::Brought(connection, outcome));
                 });
             }
             (Pipe::Accepted(_, stream), Role::Stranger) => {

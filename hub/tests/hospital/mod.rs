@@ -25,7 +25,7 @@ use radmesh_protocol::{
     person::{PersonKeys, Statement as Signed},
     phi::Phi,
     ranges::Ranges,
-    record::Record,
+    record::{Record, Stored},
     roster::{
         PersonRole, Role, Roster, Term,
         request::NodeRequest,
@@ -409,7 +409,12 @@ impl Machine {
                 }
             }
             let Some(stored) = self.store.commit() else { return said };
+            // What waits for space waits for the next turn; asking again at once would find the disk as full.
+            let full = stored == Stored::Full;
             node.handle(Input::Stored(stored), CLOCK);
+            if full {
+                return said;
+            }
         }
     }
 }
