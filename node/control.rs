@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Secret {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// How far it has come.
-    Progress { what: String, done: u64, total: u64 },
+    Progress { done: u64, total: u64 },
     /// A file follows as data, in frames, up to its bytes.
     File { name: String, bytes: u64 },
     /// The answer.
@@ -220,13 +220,13 @@ impl Wire {
     pub(crate) fn ask_with_files<T: DeserializeOwned>(
         mut self,
         request: &Request,
-        mut on_progress: impl FnMut(&str, u64, u64),
+        mut on_progress: impl FnMut(u64, u64),
         mut on_file: impl FnMut(&str, u64, &mut dyn Read) -> Result<(), CliError>,
     ) -> Result<T, CliError> {
         self.say(request).map_err(lost)?;
         loop {
             match self.hear::<Reply>().map_err(lost)? {
-                Reply::Progress { what, done, total } => on_progress(&what, done, total),
+                Reply::Progress { done, total } => on_progress(done, total),
                 Reply::File { name, bytes } => on_file(&name, bytes, &mut self.file(bytes))?,
                 Reply::Done(value) => {
                     return serde_json::from_value(value)
@@ -239,7 +239,7 @@ impl Wire {
 
     /// Asks and returns the answer.
     pub(crate) fn ask<T: DeserializeOwned>(self, request: &Request) -> Result<T, CliError> {
-        self.ask_with_files(request, |_, _, _| (), |_, _, _| Ok(()))
+        self.ask_with_files(request, |_, _| (), |_, _, _| Ok(()))
     }
 
     /// Sends one file with its request and returns the answer.

@@ -212,7 +212,12 @@ impl Desk {
         let hub = self.hub()?;
         let case = hub.find(case).map_err(no_case)?;
         let form = if verbatim { Form::Verbatim } else { Form::Safe };
-        let bytes = hub.export(&case, form, self.clock.now().wall, &mut ToWire(wire)).map_err(|error| {
+        let instances = self.read(|node| {
+            let item = node.worklist().item(&case)?;
+            Some(item.parcels.values().map(|parcel| u64::from(parcel.instances)).sum())
+        });
+        let mut outlet = ToWire { wire, done: 0, total: instances.unwrap_or(0) };
+        let bytes = hub.export(&case, form, self.clock.now().wall, &mut outlet).map_err(|error| {
             let hint = match &error {
                 ExportError::Locked => Some("unlock it with `radmesh unlock`"),
                 ExportError::NotClaimed => Some("claim it with `radmesh claim CASE --as P`"),
@@ -234,12 +239,19 @@ impl Desk {
     }
 }
 
-struct ToWire<'a>(&'a mut Wire);
+/// Gives an export's files to whoever asked, and says how far it has come.
+struct ToWire<'a> {
+    wire: &'a mut Wire,
+    done: u64,
+    total: u64,
+}
 
 impl Outlet for ToWire<'_> {
     fn file(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.0.say(&Reply::File { name: name.to_owned(), bytes: bytes.len() as u64 })?;
-        self.0.data(bytes)
+        self.wire.say(&Reply::File { name: name.to_owned(), bytes: bytes.len() as u64 })?;
+        self.wire.data(bytes)?;
+        self.done += 1;
+        self.wire.say(&Reply::Progress { done: self.done, total: self.total })
     }
 }
 

@@ -31,14 +31,16 @@ impl Export {
         let mut files = 0_usize;
         let wire = Wire::connect(&self.node.dir)?;
         let request = Request::Export { case: self.case, verbatim: self.verbatim };
+        let mut progress = print::Progress::new("exporting", print::Unit::Things("Instances"), 0);
         let bytes: u64 = wire.ask_with_files(
             &request,
-            |_, _, _| (),
+            |done, total| progress.at(done, total),
             |name, bytes, from| {
                 files += 1;
                 write_file(&self.to, name, bytes, from)
             },
         )?;
+        progress.done();
         say!("{files} files, {}, in {}", print::bytes(bytes), self.to.display());
         Ok(())
     }

@@ -76,18 +76,31 @@ pub(super) struct Progress {
     bar: ProgressBar,
     plain: bool,
     what: String,
+    unit: Unit,
     tenth: u64,
 }
 
+/// What the work is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Things of this name, in the plural.
+    Things(&'static str),
+}
+
 impl Progress {
-    /// Work of `total` bytes.
-    pub(super) fn new(what: &str, total: u64) -> Self {
+    /// Work of `total` of these.
+    pub(super) fn new(what: &str, unit: Unit, total: u64) -> Self {
         let plain = !io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {eta}");
+        let style = ProgressStyle::with_template(match unit {
+            Unit::Bytes => "{msg} [{bar:30}] {bytes}/{total_bytes} {eta}",
+            Unit::Things(_) => "{msg} [{bar:30}] {pos}/{len} {eta}",
+        });
         bar.set_style(style.expect("the template is a constant"));
         bar.set_message(what.to_owned());
-        Self { bar, plain, what: what.to_owned(), tenth: 0 }
+        Self { bar, plain, what: what.to_owned(), unit, tenth: 0 }
     }
 
     /// It has come so far.
@@ -96,7 +109,10 @@ impl Progress {
         self.bar.set_position(done);
         let tenth = done.checked_mul(10).map_or(0, |d| d / total.max(1));
         if self.plain && tenth > self.tenth {
-            eprintln!("{}: {} of {}", self.what, bytes(done), bytes(total));
+            match self.unit {
+                Unit::Bytes => eprintln!("{}: {} of {}", self.what, bytes(done), bytes(total)),
+                Unit::Things(name) => eprintln!("{}: {done} of {total} {name}", self.what),
+            }
             self.tenth = tenth;
         }
     }

@@ -29,7 +29,7 @@ impl Reports {
             let request = Request::ReportPdf { case };
             let () = Wire::connect(&self.node.dir)?.ask_with_files(
                 &request,
-                |_, _, _| (),
+                |_, _| (),
                 |_, _, from| {
                     let mut file = private::create_new(&to).map_err(given(&to))?;
                     io::copy(from, &mut file).map(drop).map_err(given(&to))

@@ -61,7 +61,7 @@ impl Send {
             collect(path, &mut files)?;
         }
         let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
-        let mut progress = print::Progress::new("handing in", total);
+        let mut progress = print::Progress::new("handing in", print::Unit::Bytes, total);
         let (mut done, mut taken, mut refused, mut known) = (0, 0_usize, 0_usize, 0_usize);
         let mut cases = BTreeSet::new();
         for (path, bytes) in &files {

@@ -51,7 +51,9 @@ impl Recover {
         let roster = read_roster(&self.dir)?;
         let keys = FederationKeys::open(&self.dir, &self.passphrase)?;
         let mut cases: BTreeMap<CaseId, (Unpacking, Folder)> = BTreeMap::new();
-        for path in &self.parcels {
+        let total = self.parcels.len() as u64;
+        let mut progress = print::Progress::new("opening", print::Unit::Things("parcels"), total);
+        for (done, path) in (1..).zip(&self.parcels) {
             let (manifest, packed) = open(path, &roster, &keys)?;
             let case = manifest.core().case;
             let (unpacking, folder) = cases.entry(case).or_insert_with(|| {
@@ -59,7 +61,9 @@ impl Recover {
                 (Unpacking::of(case, Form::Verbatim), Folder { dir, files: 0, bytes: 0 })
             });
             unpacking.parcel(&manifest, &packed, folder).map_err(|error| wrong(path, &error))?;
+            progress.at(done, total);
         }
+        progress.done();
         for (unpacking, folder) in cases.into_values() {
             say!("{} files, {}, in {}", folder.files, print::bytes(folder.bytes), folder.dir.display());
             unpacking.finish().map_err(|error| {

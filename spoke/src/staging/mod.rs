@@ -203,7 +203,9 @@ impl Staging {
     pub fn order_made(&mut self, case: &CaseId, digest: Hash) {
         if let Some(case) = self.cases.get_mut(case) {
             case.record.order = Some(digest);
-            case.order = Due::No;
+            // A person may have said more while this one was being published: STAT must not be lost to that.
+            let (_, latest) = crate::order::details(case);
+            case.order = if latest == digest { Due::No } else { Due::Now };
         }
     }
 
@@ -342,6 +344,12 @@ pub(crate) mod tests {
         ReceivedInstance { sender, ..received("1.9", "1.9.1", uid, content, content) }
     }
 
+    /// The order is on disk as it stands.
+    fn publish(staging: &mut Staging, case: &CaseId) {
+        let (_, digest) = crate::order::details(staging.case(case).unwrap());
+        staging.order_made(case, digest);
+    }
+
     fn rules() -> Rules {
         Rules { quiet: Millis(60 * SECOND), series_quiet: Millis(10 * SECOND), part_bytes: 2500 }
     }
@@ -379,7 +387,7 @@ pub(crate) mod tests {
         while let Next::Task(task) = staging.next(now) {
             done.push(match task {
                 Task::Order(case) => {
-                    staging.order_made(&case, Hash([1; 32]));
+                    publish(staging, &case);
                     "order".to_owned()
                 }
                 Task::Preview(case) => {
@@ -456,7 +464,7 @@ pub(crate) mod tests {
     fn drain_small(staging: &mut Staging) {
         while let Next::Task(task @ (Task::Order(_) | Task::Preview(_))) = staging.next(Mono(0)) {
             match task {
-                Task::Order(case) => staging.order_made(&case, Hash([1; 32])),
+                Task::Order(case) => publish(staging, &case),
                 Task::Preview(case) => staging.preview_made(&case, Hash([1; 32])),
                 _ => unreachable!("matched above"),
             }
@@ -481,9 +489,19 @@ pub(crate) mod tests {
         drain_small(&mut staging);
         staging.prioritise(&case, Some(Class::Stat), Some(Phi::new("fall".into()))).unwrap();
         assert_eq!(staging.next(Mono(0)), Next::Task(Task::Order(case)));
-        staging.order_made(&case, Hash([9; 32]));
+        publish(&mut staging, &case);
         staging.prioritise(&case, Some(Class::Stat), Some(Phi::new("fall".into()))).unwrap();
         assert_ne!(staging.next(Mono(0)), Next::Task(Task::Order(case)));
+    }
+
+    #[test]
+    fn a_word_said_while_an_order_is_being_published_is_published_too() {
+        let mut staging = staging();
+        let case = staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
+        let (_, being_published) = crate::order::details(staging.case(&case).unwrap());
+        staging.prioritise(&case, Some(Class::Stat), Some(Phi::new("fall".into()))).unwrap();
+        staging.order_made(&case, being_published);
+        assert_eq!(staging.next(Mono(0)), Next::Task(Task::Order(case)));
     }
 
     #[test]
