@@ -19,11 +19,11 @@ const HOME: usize = 1;
 const OTHER: usize = 2;
 const CASE: CaseId = CaseId([1; 32]);
 
-fn reader(n: u8) -> SigningKey {
+pub(super) fn reader(n: u8) -> SigningKey {
     SigningKey::from_seed([100 + n; 32])
 }
 
-fn claim(world: &mut World, at: usize, n: u8) {
+pub(super) fn claim(world: &mut World, at: usize, n: u8) {
     let (key, node) = (reader(n), world.node(at).id());
     let federation = world.node(at).roster().federation();
     let to = ReadingKey::from_seed(key.public()).public();

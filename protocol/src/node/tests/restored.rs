@@ -1,10 +1,13 @@
 //! A hub or clinic whose disk was put back to an older copy, and a peer that only says it was.
 
-use super::world::World;
+use super::{
+    claims::{claim, reader},
+    world::World,
+};
 use crate::{
-    claim::{Answer, ClaimState, REQUEST_TAG, Request},
+    claim::{Answer, ClaimState},
     class::Class,
-    envelope::{body::SealedBody, reading::ReadingKey, sign::SigningKey},
+    envelope::{body::SealedBody, reading::ReadingKey},
     id::{CaseId, Incarnation},
     log::{
         Scope, Way,
@@ -14,10 +17,8 @@ use crate::{
         sync::Entry,
     },
     node::{Command, Lane, Switch},
-    person::{SignedAt, Statement},
     roster::Role::{Hub, Relay, Spoke},
     transfer::message::{Message, Parsed},
-    wire,
     worklist::WorklistItem,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -27,23 +28,6 @@ const HOME: usize = 1;
 const OTHER: usize = 2;
 const RELAY: usize = 2;
 const CASE: CaseId = CaseId([1; 32]);
-
-fn reader(n: u8) -> SigningKey {
-    SigningKey::from_seed([100 + n; 32])
-}
-
-fn claim(world: &mut World, at: usize, n: u8) {
-    let (key, node) = (reader(n), world.node(at).id());
-    let federation = world.node(at).roster().federation();
-    let to = ReadingKey::from_seed(key.public()).public();
-    let mut rng = ChaCha20Rng::seed_from_u64(u64::from(n));
-    let request = Request::new(CASE, &format!("1.2.{n}"), &to, &federation, &mut rng).unwrap();
-    let roster_version = world.node(at).roster().version();
-    let signed = SignedAt { key: &key, node, federation: &federation, roster_version };
-    let body = Body::ClaimRequest(Statement::sign(signed, REQUEST_TAG, CASE, &[], &wire::encode(&request)));
-    let scope = site(world);
-    world.command(at, Command::Append { scope, body: Box::new(body) });
-}
 
 fn order(world: &mut World, at: usize) {
     let federation = world.node(at).roster().federation();
