@@ -17,8 +17,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("radmesh-codec", &["zstd", "lepton_jpeg"]),
     ("radmesh-store", &["radmesh-protocol", "sled"]),
     ("radmesh-dimse", &["radmesh-codec", "dicom-*", "tokio", "rustls"]),
-    ("radmesh-spoke", &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse", "tokio", "axum"]),
-    ("radmesh-hub", &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse", "tokio", "axum"]),
+    ("radmesh-worker", &["radmesh-codec", "dicom-*"]),
+    (
+        "radmesh-spoke",
+        &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse", "radmesh-worker", "tokio", "axum"],
+    ),
+    (
+        "radmesh-hub",
+        &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse", "radmesh-worker", "tokio", "axum"],
+    ),
     (
         "radmesh",
         &[
@@ -26,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "radmesh-codec",
             "radmesh-store",
             "radmesh-dimse",
+            "radmesh-worker",
             "radmesh-spoke",
             "radmesh-hub",
             "libp2p",

@@ -295,7 +295,7 @@ fn clinic(store: &Store, roster: &Roster, start: Start) -> (ManifestId, Vec<Reco
     let (entries, received): (Vec<_>, Vec<Vec<u8>>) = start.instances.into_iter().unzip();
     let sources: Vec<&dyn group::Source> = received.iter().map(|bytes| bytes as &dyn group::Source).collect();
     let mut coded = Vec::new();
-    group::encode(&sources, &mut coded).unwrap();
+    group::encode(&sources, group::Profile::Max, &mut coded).unwrap();
     let series = Phi::new("1.2.826.1".to_owned());
     let contents = Contents {
         version: CONTENTS_VERSION,

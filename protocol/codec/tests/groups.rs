@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use radmesh_codec::{
-    group::{Content, DecodeError, EncodeError, Source, decode, encode, plan},
+    group::{Content, DecodeError, EncodeError, Profile, Source, decode, encode, plan},
     limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::{
@@ -30,7 +30,7 @@ impl Write for Taken {
 fn coded(instances: &[Vec<u8>]) -> (Vec<u8>, Vec<Content>) {
     let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
     let mut stream = Vec::new();
-    let stats = encode(&sources, &mut stream).expect("bytes in memory can be coded");
+    let stats = encode(&sources, Profile::Max, &mut stream).expect("bytes in memory can be coded");
     assert_eq!(stats.coded_bytes, stream.len() as u64);
     assert_eq!(stats.received_bytes, instances.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
     (stream, stats.contents)
@@ -124,7 +124,7 @@ fn a_stream_that_declares_more_than_any_instance_has_is_refused_before_it_is_rea
         assert!(matches!(refused, DecodeError::Large { .. }), "{refused}");
         let liars: Vec<Liar> = sizes.iter().map(|bytes| Liar { declared: *bytes, bytes: vec![] }).collect();
         let sources: Vec<&dyn Source> = liars.iter().map(|liar| liar as &dyn Source).collect();
-        assert!(matches!(encode(&sources, &mut Vec::new()), Err(EncodeError::Large { .. })));
+        assert!(matches!(encode(&sources, Profile::Max, &mut Vec::new()), Err(EncodeError::Large { .. })));
     }
 }
 
@@ -165,7 +165,7 @@ impl Source for Liar {
 fn a_source_that_changed_since_it_was_received_is_refused() {
     for declared in [9, 11] {
         let liar = Liar { declared, bytes: vec![1; 10] };
-        let refused = encode(&[&liar], &mut Vec::new()).unwrap_err();
+        let refused = encode(&[&liar], Profile::Max, &mut Vec::new()).unwrap_err();
         assert!(matches!(refused, EncodeError::SourceLength { index: 0, read: 10, .. }), "{refused}");
     }
 }
@@ -185,7 +185,7 @@ fn a_full_disk_is_told_apart_from_a_coder_that_fails() {
     for room in [0, 100, 500] {
         let slices = slices();
         let sources: Vec<&dyn Source> = slices.iter().map(|bytes| bytes as &dyn Source).collect();
-        let refused = encode(&sources, &mut Full(room)).unwrap_err();
+        let refused = encode(&sources, Profile::Max, &mut Full(room)).unwrap_err();
         assert!(
             matches!(&refused, EncodeError::Write(error) if error.kind() == io::ErrorKind::StorageFull),
             "{room}: {refused:?}"
@@ -196,7 +196,7 @@ fn a_full_disk_is_told_apart_from_a_coder_that_fails() {
 #[test]
 fn more_instances_than_a_group_may_hold_are_refused() {
     let one: &dyn Source = &vec![1_u8];
-    let refused = encode(&vec![one; GROUP_INSTANCES_MAX + 1], &mut Vec::new()).unwrap_err();
+    let refused = encode(&vec![one; GROUP_INSTANCES_MAX + 1], Profile::Max, &mut Vec::new()).unwrap_err();
     assert!(matches!(refused, EncodeError::Instances { .. }));
     assert_eq!(plan(&[1; GROUP_INSTANCES_MAX + 1]).len(), 2);
     assert_eq!(plan(&[GROUP_BYTES; 2]).len(), 2);

@@ -8,7 +8,7 @@
 mod peak;
 
 use peak::peak_bytes;
-use radmesh_codec::group::{Source, decode, encode};
+use radmesh_codec::group::{Profile, Source, decode, encode};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// Pixels of nothing but noise, made as they are read: they lie nowhere.
@@ -48,7 +48,7 @@ fn coding_and_decoding_stay_under_48_mib_whatever_the_size() {
     // More than the window, so that every table is in use.
     let cine = Pixels { bytes: 9 * 512 * 1024 };
     let mut coded = tempfile::tempfile().unwrap();
-    let stats = encode(&[&cine], &mut coded).unwrap();
+    let stats = encode(&[&cine], Profile::Max, &mut coded).unwrap();
     coded.seek(SeekFrom::Start(0)).unwrap();
     decode(coded, &stats.contents, |_| Ok(Box::new(io::sink()))).unwrap();
     assert!(peak_bytes() < 48 * 1024 * 1024, "peak {} bytes", peak_bytes());

@@ -12,7 +12,7 @@ use crate::{
     staging::{Case, PartRecord, PartStep, Run, SeriesSeen, Staged, StagingId, Trace, Wholeness},
 };
 use radmesh_codec::{
-    group::{self, EncodeError, Source},
+    group::{self, EncodeError, Profile, Source},
     scan::Fact,
 };
 use radmesh_protocol::{
@@ -201,7 +201,7 @@ impl Sealing {
             staged.iter().map(|(staged, _)| StagedSource { store: &self.store, staged }).collect();
         let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
         let unreadable = |index: usize| PackError::Unreadable { file: staged[index].0.instance.file };
-        let stats = group::encode(&sources, out).map_err(|error| match error {
+        let stats = group::encode(&sources, Profile::Max, out).map_err(|error| match error {
             EncodeError::Read { index, .. } | EncodeError::SourceLength { index, .. } => unreadable(index),
             other => PackError::Coder(other.to_string()),
         })?;

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use radmesh_codec::{
-    group::{Source, decode, encode},
+    group::{Profile, Source, decode, encode},
     limits::GROUP_INSTANCES_MAX,
 };
 use std::io;
@@ -12,7 +12,7 @@ fuzz_target!(|instances: Vec<Vec<u8>>| {
     let instances = &instances[..instances.len().min(GROUP_INSTANCES_MAX)];
     let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
     let mut stream = Vec::new();
-    let stats = encode(&sources, &mut stream).expect("bytes in memory can be coded");
+    let stats = encode(&sources, Profile::Max, &mut stream).expect("bytes in memory can be coded");
     let hashes: Vec<[u8; 32]> = instances.iter().map(|bytes| *blake3::hash(bytes).as_bytes()).collect();
     assert!(stats.contents.iter().map(|content| content.hash).eq(hashes));
     decode(stream.as_slice(), &stats.contents, |_| Ok(Box::new(io::sink()))).expect("what was coded decodes");

@@ -5,7 +5,7 @@
 //! same for ten kilobytes and for an Instance of 500 MB, because bytes pass through and are never gathered.
 
 use super::{
-    Content, Source,
+    Content, Profile, Source,
     stream::{Split, VERSION},
 };
 use crate::{
@@ -88,7 +88,7 @@ pub enum EncodeError {
 ///
 /// # Errors
 /// [`EncodeError`]; whatever `out` took by then must be dropped.
-pub fn encode(sources: &[&dyn Source], out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
+pub fn encode(sources: &[&dyn Source], _profile: Profile, out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
     let sizes = checked_sizes(sources)?;
     let mut head = vec![EncodingId::Zstd as u8, VERSION];
     head.extend((sizes.len() as u32).to_be_bytes());
