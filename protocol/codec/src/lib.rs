@@ -5,8 +5,12 @@
 //! what a name or an indication reads; [`group`] packs what travels and proves that it comes back byte for byte.
 //! No clock, thread or file: the caller brings readers and writers. `protocol/SPEC.md` has the stream's layout.
 
+pub mod deflated;
+pub mod frame;
 pub mod group;
+pub mod header;
 pub mod limits;
+mod pixel;
 pub mod scan;
 pub mod text;
 pub mod uid;
@@ -17,4 +21,8 @@ pub mod uid;
 pub enum EncodingId {
     /// Received bytes one after the other in one zstd frame, level 19 (RFC 8878).
     Zstd = 1,
+    /// Headers coded against each other, pixels by the model of a picture.
+    Model = 2,
+    /// Received bytes one after the other, uncoded: for what the coder died of.
+    Stored = 3,
 }

@@ -28,8 +28,54 @@ pub const GROUP_INSTANCES_MAX: usize = 1024;
 pub const INSTANCE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Base-2 logarithm of the zstd window: what a decoder must hold of a group.
 pub const WINDOW_LOG: u32 = 22;
+/// Bytes of all headers of a group that are modelled at most; larger ones take zstd. Bounds the time that a few coded
+/// bytes can ask for: at the worst, where no byte is foretold, 5 s a MB.
+pub const HEADER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Planes of one compressed frame at most: three components of 32 bits, which RLE may hold, make two planes each.
+pub const FRAME_PLANES_MAX: usize = 6;
+/// Blocks of 8 x 8 samples that one byte of a lossy JPEG can code at most: a progressive scan may end a run of 32,767
+/// in one code, but the first scan of each component needs a bit a block.
+pub const JPEG_BLOCKS_PER_BYTE_MAX: u64 = 8;
+/// Scans of one lossy JPEG at most. Each may pass over all blocks for a few bytes; encoders write one, or about ten.
+pub const JPEG_SCANS_MAX: usize = 64;
+/// Steps of the search for repetitions, for each byte that is deflated again, at most. Level 9 took at most 40 on CT and
+/// MR data sets; on data made for it, it would take thousands.
+pub const DEFLATE_STEPS_PER_BYTE_MAX: u64 = 512;
 
 const _: () = assert!(GROUP_BYTES <= INSTANCE_BYTES_MAX);
+const _: () = assert!(GROUP_BYTES <= HEADER_BYTES_MAX as u64);
+// Places in the headers are kept in 32 bits.
+const _: () = assert!(HEADER_BYTES_MAX as u64 * 2 < u32::MAX as u64);
 const _: () = assert!(1 << WINDOW_LOG == GROUP_BYTES);
 const _: () = assert!(INFLATE_FREE_BYTES < INFLATED_BYTES_MAX);
 const _: () = assert!(VALUE_BYTES_KEPT_MAX < SCAN_BUFFER_BYTES);
+
+/// Samples of a picture that others are predicted from at most: three planes of it are kept, at 4 bytes a sample.
+pub const CHAINED_SAMPLES_MAX: usize = 3 * 1024 * 1024;
+/// Samples of a band of a larger picture.
+pub const BAND_SAMPLES: usize = 1024 * 1024;
+/// Samples of a picture that can't be cut into bands at most: a mammogram of 5,000 by 4,000.
+pub const FRAME_SAMPLES_MAX: usize = 20 * 1024 * 1024;
+/// Samples that one byte of a compressed frame may stand for: JPEG-LS codes a blank film 2,000 to 1.
+pub const SAMPLES_PER_CODED_BYTE_MAX: u64 = 4096;
+/// Bytes of a compressed frame's recipe at most.
+pub const RECIPE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a compressed frame that is looked at at most.
+pub const HOLE_BYTES_MAX: usize = 40 * 1024 * 1024;
+/// Bytes of compressed frames that are kept to find repeated ones.
+pub const HOLES_KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of an Instance without its pixels at most; what has more is coded as plain bytes.
+pub const RESIDUE_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// Received bytes after which a segment ends: what a broken stream loses of its last Instance.
+pub const SEGMENT_RECEIVED_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of a coded segment at most.
+pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Received bytes of a group that is coded in memory, so that it can be coded anew if it does not decode.
+pub const SPOOLED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Received bytes of a group that is coded both ways, and the smaller kept.
+pub const TRIED_BYTES_MAX: u64 = 1024 * 1024;
+/// Models that a stream may begin for each of these bytes, and [`MODELS_FREE`] at any rate: one takes milliseconds.
+pub const MODEL_BYTES: u64 = 64 * 1024;
+/// Models that any stream may begin.
+pub const MODELS_FREE: u64 = 64;

@@ -4,7 +4,8 @@
 
 use proptest::prelude::*;
 use radmesh_codec::{
-    group::{Content, DecodeError, EncodeError, Profile, Source, decode, encode, plan},
+    EncodingId,
+    group::{Content, DecodeError, EncodeError, Parts, Profile, Source, decode, encode, parts, plan, store},
     limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::{
@@ -32,6 +33,7 @@ fn coded(instances: &[Vec<u8>]) -> (Vec<u8>, Vec<Content>) {
     let mut stream = Vec::new();
     let stats = encode(&sources, Profile::Max, &mut stream).expect("bytes in memory can be coded");
     assert_eq!(stats.coded_bytes, stream.len() as u64);
+    assert_eq!(parts(&stream).unwrap(), stats.parts);
     assert_eq!(stats.received_bytes, instances.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
     (stream, stats.contents)
 }
@@ -70,6 +72,28 @@ fn a_stream_that_an_older_node_coded_decodes_for_ever() {
     assert_eq!(decoded(stream, &expected).unwrap(), slices);
 }
 
+/// Two Instances, "abc" and an empty one, as received.
+const STORED: &[u8] = b"\x03\x01\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\0abc";
+
+#[test]
+fn a_group_stored_as_received_comes_back_and_decodes_for_ever() {
+    let instances = [b"abc".to_vec(), vec![]];
+    let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
+    let mut stream = Vec::new();
+    let stats = store(&sources, &mut stream).unwrap();
+    assert_eq!(stream, STORED);
+    assert_eq!((stats.received_bytes, stats.coded_bytes), (3, STORED.len() as u64));
+    assert_eq!((stats.parts, parts(STORED).unwrap()), (Parts { whole: 3, ..Parts::default() }, stats.parts));
+    assert_eq!(decoded(STORED, &stats.contents).unwrap(), instances);
+    assert!(matches!(decoded(&[STORED, b"d"].concat(), &stats.contents), Err(DecodeError::TooLong)));
+    for end in 0..STORED.len() {
+        assert!(matches!(decoded(&STORED[..end], &stats.contents), Err(DecodeError::EndsEarly)), "{end}");
+    }
+    let mut bent = STORED.to_vec();
+    bent[22] ^= 1;
+    assert!(matches!(decoded(&bent, &stats.contents), Err(DecodeError::Hash { index: 0 })));
+}
+
 #[test]
 fn empty_instances_and_an_empty_group_come_back() {
     for instances in [vec![], vec![vec![]], vec![vec![], vec![1], vec![], vec![]]] {
@@ -81,7 +105,7 @@ fn empty_instances_and_an_empty_group_come_back() {
 #[test]
 fn a_group_cut_anywhere_is_an_error() {
     let (stream, expected) = coded(&slices());
-    for end in 0..stream.len() {
+    for end in (0..stream.len()).step_by(stream.len() / 97 + 1).chain([stream.len() - 1]) {
         let error = decoded(&stream[..end], &expected).unwrap_err();
         assert!(matches!(error, DecodeError::EndsEarly | DecodeError::Coder(_)), "{end}: {error}");
     }
@@ -93,7 +117,7 @@ fn a_group_cut_anywhere_is_an_error() {
 fn an_unknown_encoding_or_version_is_named() {
     let (mut stream, expected) = coded(&slices());
     stream[1] = 9;
-    assert!(matches!(decoded(&stream, &expected), Err(DecodeError::Version { encoding: 1, found: 9 })));
+    assert!(matches!(decoded(&stream, &expected), Err(DecodeError::Version { found: 9, .. })));
     stream[0] = 7;
     assert!(matches!(decoded(&stream, &expected), Err(DecodeError::Encoding { found: 7 })));
 }
@@ -137,8 +161,9 @@ fn other_bytes_of_the_same_length_are_never_accepted() {
 
 #[test]
 fn a_window_over_the_limit_is_refused_before_it_is_allocated() {
-    let (stream, expected) = coded(&[vec![7; 100]]);
-    let mut frame = zstd::stream::write::Encoder::new(stream[..14].to_vec(), 3).unwrap();
+    let (_, expected) = coded(&[vec![7; 100]]);
+    let head = [&[EncodingId::Zstd as u8, 1, 0, 0, 0, 1][..], &100_u64.to_be_bytes()].concat();
+    let mut frame = zstd::stream::write::Encoder::new(head, 3).unwrap();
     frame.set_parameter(zstd::stream::raw::CParameter::WindowLog(WINDOW_LOG + 2)).unwrap();
     frame.write_all(&[7; 100]).unwrap();
     let wide = frame.finish().unwrap();

@@ -44,12 +44,12 @@ impl Source for Pixels {
 }
 
 #[test]
-fn coding_and_decoding_stay_under_48_mib_whatever_the_size() {
+fn coding_and_decoding_stay_under_64_mib_whatever_the_size() {
     // More than the window, so that every table is in use.
     let cine = Pixels { bytes: 9 * 512 * 1024 };
     let mut coded = tempfile::tempfile().unwrap();
     let stats = encode(&[&cine], Profile::Max, &mut coded).unwrap();
     coded.seek(SeekFrom::Start(0)).unwrap();
     decode(coded, &stats.contents, |_| Ok(Box::new(io::sink()))).unwrap();
-    assert!(peak_bytes() < 48 * 1024 * 1024, "peak {} bytes", peak_bytes());
+    assert!(peak_bytes() < 64 * 1024 * 1024, "peak {} bytes", peak_bytes());
 }

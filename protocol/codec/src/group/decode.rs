@@ -5,11 +5,12 @@
 //! that many could ever need, and an Instance whose hash differs is an error, never a picture.
 
 use super::{
-    Content,
+    Content, modelled,
     stream::{HEAD_BYTES, Split, VERSION},
 };
 use crate::{
     EncodingId,
+    header::HeaderError,
     limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::io::{self, BufReader, Read, Write};
@@ -77,6 +78,12 @@ pub enum DecodeError {
         /// Which.
         index: usize,
     },
+    /// The coded headers don't decode.
+    #[error("headers: {0}")]
+    Headers(#[from] HeaderError),
+    /// A segment that no encoder writes.
+    #[error("a segment of the stream is damaged")]
+    Segment,
     /// The coded bytes make no frame.
     #[error("zstd: {0}")]
     Coder(io::Error),
@@ -109,38 +116,17 @@ pub fn decode<'o>(
         return Err(DecodeError::Large { bytes, max: INSTANCE_BYTES_MAX });
     }
     let mut stream = Watched { reader: stream.take(coded_bytes_max(bytes, expected.len())), failed: None };
-    take_head(&mut stream, expected)?;
-
-    let sizes = expected.iter().map(|content| content.bytes).collect();
-    let mut split = Split::new(sizes, Box::new(out));
-    let mut coded = BufReader::with_capacity(32 * 1024, &mut stream);
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut coded).map_err(DecodeError::Coder)?.single_frame();
-    decoder.window_log_max(WINDOW_LOG).map_err(DecodeError::Coder)?;
-    let mut buffer = [0; 16 * 1024];
-    let ended = loop {
-        match decoder.read(&mut buffer) {
-            Ok(0) => break Ok(()),
-            Ok(read) => {
-                if !split.take(&buffer[..read]).map_err(DecodeError::Write)? {
-                    return Err(DecodeError::TooLong);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => break Err(error),
-        }
+    let encoding = take_head(&mut stream, expected)?;
+    let mut split = Split::new(sizes_of(expected), Box::new(out));
+    let unpacked = match encoding {
+        EncodingId::Zstd => unpack_zstd(&mut stream, &mut split),
+        EncodingId::Model => modelled::unpack(&mut stream, &sizes_of(expected), &mut split),
+        EncodingId::Stored => pour(&mut stream, &mut split, DecodeError::Read),
     };
-    drop(decoder);
-    let after = coded.read(&mut [0]);
-    drop(coded);
     if let Some(error) = stream.failed {
         return Err(DecodeError::Read(error));
     }
-    match ended {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(DecodeError::EndsEarly),
-        Err(error) => return Err(DecodeError::Coder(error)),
-        Ok(()) if !matches!(after, Ok(0)) => return Err(DecodeError::TooLong),
-        Ok(()) => {}
-    }
+    unpacked?;
     let decoded = split.finish().map_err(DecodeError::Write)?;
     if decoded.len() < expected.len() {
         return Err(DecodeError::EndsEarly);
@@ -151,19 +137,53 @@ pub fn decode<'o>(
     }
 }
 
-/// Bytes that the stream of these Instances can need: zstd's bound for incompressible input, and the head.
-const fn coded_bytes_max(bytes: u64, count: usize) -> u64 {
-    bytes + bytes / 128 + 4096 + 8 * count as u64
+fn sizes_of(expected: &[Content]) -> Vec<u64> {
+    expected.iter().map(|content| content.bytes).collect()
 }
 
-fn take_head(stream: &mut impl Read, expected: &[Content]) -> Result<(), DecodeError> {
+fn unpack_zstd(stream: &mut impl Read, split: &mut Split<'_>) -> Result<(), DecodeError> {
+    let mut coded = BufReader::with_capacity(32 * 1024, stream);
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut coded).map_err(DecodeError::Coder)?.single_frame();
+    decoder.window_log_max(WINDOW_LOG).map_err(DecodeError::Coder)?;
+    pour(&mut decoder, split, |error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => DecodeError::EndsEarly,
+        _ => DecodeError::Coder(error),
+    })?;
+    drop(decoder);
+    if matches!(coded.read(&mut [0]), Ok(0)) { Ok(()) } else { Err(DecodeError::TooLong) }
+}
+
+/// Gives everything that `from` reads to the Instances.
+fn pour(
+    from: &mut impl Read,
+    into: &mut Split<'_>,
+    failed: impl Fn(io::Error) -> DecodeError,
+) -> Result<(), DecodeError> {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                if !into.take(&buffer[..read]).map_err(DecodeError::Write)? {
+                    return Err(DecodeError::TooLong);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// Bytes that the stream of so many Instances of these bytes can need: zstd's bound for incompressible input, and the
+/// head.
+#[must_use]
+pub const fn coded_bytes_max(bytes: u64, count: usize) -> u64 {
+    bytes.saturating_add(bytes / 128 + 4096 + 72 * count as u64)
+}
+
+fn take_head(stream: &mut impl Read, expected: &[Content]) -> Result<EncodingId, DecodeError> {
     let [encoding, version, count @ ..] = take::<HEAD_BYTES>(stream)?;
-    if encoding != EncodingId::Zstd as u8 {
-        return Err(DecodeError::Encoding { found: encoding });
-    }
-    if version != VERSION {
-        return Err(DecodeError::Version { encoding, found: version });
-    }
+    let known = known(encoding, version)?;
     let found = u32::from_be_bytes(count);
     if found as usize != expected.len() {
         return Err(DecodeError::Count { found, expected: expected.len() });
@@ -174,7 +194,15 @@ fn take_head(stream: &mut impl Read, expected: &[Content]) -> Result<(), DecodeE
             return Err(DecodeError::Size { index, found, expected: content.bytes });
         }
     }
-    Ok(())
+    Ok(known)
+}
+
+/// How the rest of a stream is read, by its first two bytes.
+pub(super) fn known(encoding: u8, version: u8) -> Result<EncodingId, DecodeError> {
+    let known =
+        [EncodingId::Zstd, EncodingId::Model, EncodingId::Stored].into_iter().find(|known| *known as u8 == encoding);
+    let known = known.ok_or(DecodeError::Encoding { found: encoding })?;
+    if version == VERSION { Ok(known) } else { Err(DecodeError::Version { encoding, found: version }) }
 }
 
 fn take<const N: usize>(stream: &mut impl Read) -> Result<[u8; N], DecodeError> {

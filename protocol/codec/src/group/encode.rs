@@ -5,12 +5,12 @@
 //! same for ten kilobytes and for an Instance of 500 MB, because bytes pass through and are never gathered.
 
 use super::{
-    Content, Profile, Source,
-    stream::{Split, VERSION},
+    Content, Parts, Profile, Source, modelled,
+    stream::{Split, head},
 };
 use crate::{
     EncodingId,
-    limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
+    limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, SPOOLED_BYTES_MAX, TRIED_BYTES_MAX, WINDOW_LOG},
 };
 use std::io::{self, Read, Write};
 use zstd::stream::{raw::CParameter, write};
@@ -31,6 +31,8 @@ pub struct GroupStats {
     pub received_bytes: u64,
     /// Bytes of the stream.
     pub coded_bytes: u64,
+    /// What these bytes are spent on.
+    pub parts: Parts,
 }
 
 /// Why a group was not coded. What was written is worthless and must be dropped.
@@ -90,27 +92,52 @@ pub enum EncodeError {
 /// [`EncodeError`]; whatever `out` took by then must be dropped.
 pub fn encode(sources: &[&dyn Source], _profile: Profile, out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
     let sizes = checked_sizes(sources)?;
-    let mut head = vec![EncodingId::Zstd as u8, VERSION];
-    head.extend((sizes.len() as u32).to_be_bytes());
-    head.extend(sizes.iter().flat_map(|bytes| bytes.to_be_bytes()));
+    let bytes: u64 = sizes.iter().sum();
+    if bytes > SPOOLED_BYTES_MAX {
+        return modelled::write(sources, &sizes, out);
+    }
+    let mut spool = Vec::new();
+    let modelled = match modelled::write(sources, &sizes, &mut spool) {
+        Err(EncodeError::NotEqual) => None,
+        written => Some(written?),
+    };
+    if modelled.is_none() || bytes <= TRIED_BYTES_MAX {
+        let mut other = Vec::new();
+        let zstd = write_zstd(sources, sizes, &mut other)?;
+        if modelled.as_ref().is_none_or(|modelled| zstd.coded_bytes < modelled.coded_bytes) {
+            out.write_all(&other).map_err(EncodeError::Write)?;
+            return Ok(zstd);
+        }
+    }
+    out.write_all(&spool).map_err(EncodeError::Write)?;
+    Ok(modelled.expect("it was looked at above"))
+}
+
+/// Codes them as one zstd frame.
+fn write_zstd(sources: &[&dyn Source], sizes: Vec<u64>, out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
+    let head = head(EncodingId::Zstd, &sizes);
     out.write_all(&head).map_err(EncodeError::Write)?;
 
     let received_bytes = sizes.iter().sum();
     let mut coder = coder(Proven::new(out, sizes)?, received_bytes).map_err(EncodeError::Coder)?;
     let mut contents = Vec::with_capacity(sources.len());
     for (index, source) in sources.iter().enumerate() {
-        contents.push(copy(index, *source, &mut coder)?);
+        contents.push(copy(index, *source, |bytes| match coder.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(coder.get_mut().fault.take().unwrap_or(EncodeError::Coder(error))),
+        })?);
     }
     let proven = match coder.try_finish() {
         Ok(proven) => proven,
         Err((mut coder, error)) => return Err(coder.get_mut().fault.take().unwrap_or(EncodeError::Coder(error))),
     };
+    let parts = Parts { whole: proven.written, ..Parts::default() };
     let coded_bytes = head.len() as u64 + proven.written;
     proven.prove(&contents)?;
-    Ok(GroupStats { contents, received_bytes, coded_bytes })
+    Ok(GroupStats { contents, received_bytes, coded_bytes, parts })
 }
 
-fn checked_sizes(sources: &[&dyn Source]) -> Result<Vec<u64>, EncodeError> {
+pub(super) fn checked_sizes(sources: &[&dyn Source]) -> Result<Vec<u64>, EncodeError> {
     if sources.len() > GROUP_INSTANCES_MAX {
         return Err(EncodeError::Instances { count: sources.len(), max: GROUP_INSTANCES_MAX });
     }
@@ -120,6 +147,19 @@ fn checked_sizes(sources: &[&dyn Source]) -> Result<Vec<u64>, EncodeError> {
         return Err(EncodeError::Large { bytes, max: INSTANCE_BYTES_MAX });
     }
     Ok(sizes)
+}
+
+/// Bytes as one zstd frame of their own.
+pub(super) fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut coder = zstd::bulk::Compressor::new(LEVEL)?;
+    if bytes.len() >= 1 << (WINDOW_LOG - 2) {
+        coder.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+        coder.set_parameter(CParameter::ChainLog(CHAIN_LOG))?;
+        coder.set_parameter(CParameter::HashLog(HASH_LOG))?;
+    }
+    coder.include_checksum(false)?;
+    coder.include_contentsize(false)?;
+    coder.compress(bytes)
 }
 
 fn coder<'p, 'o>(proven: Proven<'p, 'o>, bytes: u64) -> io::Result<write::Encoder<'static, Proven<'p, 'o>>> {
@@ -136,11 +176,11 @@ fn coder<'p, 'o>(proven: Proven<'p, 'o>, bytes: u64) -> io::Result<write::Encode
     Ok(coder)
 }
 
-/// Passes one Instance to the coder, hashing it.
-fn copy(
+/// Passes one Instance to `give`, hashing it.
+pub(super) fn copy(
     index: usize,
     source: &dyn Source,
-    coder: &mut write::Encoder<'static, Proven<'_, '_>>,
+    mut give: impl FnMut(&[u8]) -> Result<(), EncodeError>,
 ) -> Result<Content, EncodeError> {
     let declared = source.bytes();
     let failed = |source| EncodeError::Read { index, source };
@@ -160,9 +200,7 @@ fn copy(
             break;
         }
         hasher.update(&buffer[..step]);
-        if let Err(error) = coder.write_all(&buffer[..step]) {
-            return Err(coder.get_mut().fault.take().unwrap_or(EncodeError::Coder(error)));
-        }
+        give(&buffer[..step])?;
     }
     if read != declared {
         return Err(EncodeError::SourceLength { index, declared, read });

@@ -6,16 +6,22 @@
 
 mod decode;
 mod encode;
+mod modelled;
+mod parts;
 mod plan;
+mod stored;
 mod stream;
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, coded_bytes_max, decode};
 pub use encode::{EncodeError, GroupStats, encode};
+pub use parts::{Parts, parts};
 pub use plan::plan;
+pub use stored::store;
+pub use stream::{Open, Split};
 
 use std::io::{self, Read};
 
-/// Where the received bytes of one Instance come from. Read once, forward, so it need not lie in memory.
+/// Where the received bytes of one Instance come from. Read forward, perhaps several times, so it need not lie in memory.
 pub trait Source {
     /// Opens it at its first byte.
     ///

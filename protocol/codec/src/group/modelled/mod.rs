@@ -1,0 +1,25 @@
+//! Encoding 2: headers coded against each other, pixels by the model of a picture.
+//!
+//! After the stream's head: `length u32 | coded headers` ([`crate::header`]), then segments, `length u32 | form u8 | ...`,
+//! that fill the holes which the headers leave, in order. Each segment ends with a flush, so that a stream that broke off
+//! decodes up to its last whole segment; what is learnt goes on from one to the next and from Instance to Instance.
+//! Integers are big-endian.
+//!
+//! | form | what follows | gives |
+//! |---|---|---|
+//! | 0 bytes | `count u32`, zstd frame | that many bytes |
+//! | 1 pictures | `pictures u16`, model | so many bands of the raster in force |
+//! | 2 pictures anew | raster, `chained u8`, `pictures u16`, ranks and model | as 1, by a new model |
+//! | 3 frame | model | the next hole, put together by the recipe in force |
+//! | 4 frame anew | `kept u8`, `length u32`, zstd frame of the recipe, ranks, model | as 3, by a new recipe; kept 1: by the old model, without ranks |
+//! | 5 Lepton | `length u32`, head, body | the next hole |
+//! | 6 again | `back u16` | the bytes of the hole so many before |
+
+mod plan;
+mod raster;
+mod segment;
+mod unpack;
+mod write;
+
+pub(super) use unpack::unpack;
+pub(super) use write::write;

@@ -1,0 +1,411 @@
+//! Codes a group: headers first, then a segment or more for each Instance, each decoded again at once.
+//!
+//! Sources are read forward three times (plan, which values occur, code), a band or a frame at a time, so that a film of
+//! 500 MB takes no more memory than one of 5.
+
+use super::{
+    plan::{Pixels, Planned},
+    raster::Raster,
+    segment::{Coded, Form, Native, Recent, dimensions},
+    unpack::Unpacker,
+};
+use crate::{
+    EncodingId,
+    frame::{self, Coding, Shape, TakenApart},
+    group::{
+        Content, DecodeError, EncodeError, GroupStats, Parts, Source,
+        encode::compressed,
+        stream::{Split, head},
+    },
+    header::{self, Residue},
+    limits::{FRAME_SAMPLES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_RECEIVED_BYTES},
+    pixel::{Band, Chained, Occurring, Ranks, Writing},
+};
+use std::{
+    io::{self, Read, Write},
+    ops::Range,
+};
+
+/// Codes the group into `out`.
+pub(in crate::group) fn write(
+    sources: &[&dyn Source],
+    sizes: &[u64],
+    out: &mut dyn Write,
+) -> Result<GroupStats, EncodeError> {
+    let planned = sources.iter().enumerate().map(|(index, source)| Planned::read(index, *source));
+    let planned = planned.collect::<Result<Vec<_>, _>>()?;
+    let residues: Vec<Residue<'_>> =
+        planned.iter().map(|instance| Residue { bytes: &instance.residue, holes: &instance.holes }).collect();
+    let headers = header::encode(&residues);
+    let head = head(EncodingId::Model, sizes);
+    out.write_all(&head).map_err(EncodeError::Write)?;
+
+    let mut written = Written::new(out, &headers, sizes)?;
+    let mut writer = Writer { sources, planned: &planned, native: None, framed: None, recent: Recent::default() };
+    for index in 0..planned.len() {
+        writer.instance(index, &mut written)?;
+    }
+    let contents: Vec<Content> = planned.iter().map(|instance| instance.content).collect();
+    let bytes = written.prove(&contents)?;
+    let headers = headers.len() as u64 + 4;
+    let parts = Parts { headers, pixels: bytes - headers, whole: 0 };
+    let received_bytes = sizes.iter().sum();
+    Ok(GroupStats { contents, received_bytes, coded_bytes: head.len() as u64 + bytes, parts })
+}
+
+/// What was written, decoded again as it goes.
+struct Written<'w> {
+    out: &'w mut dyn Write,
+    bytes: u64,
+    again: Unpacker,
+    split: Split<'static>,
+}
+
+impl<'w> Written<'w> {
+    fn new(out: &'w mut dyn Write, headers: &[u8], sizes: &[u64]) -> Result<Self, EncodeError> {
+        let again = Unpacker::new(header::decode(headers, sizes).map_err(|_| EncodeError::NotEqual)?);
+        let split = Split::new(sizes.to_vec(), Box::new(|_| Ok(Box::new(io::sink()))));
+        let mut written = Self { out, bytes: 0, again, split };
+        written.block(headers)?;
+        let split = &mut written.split;
+        let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
+        written.again.headers(&mut give).map_err(|_| EncodeError::NotEqual)?;
+        Ok(written)
+    }
+
+    fn block(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        let length = u32::try_from(bytes.len()).map_err(|_| EncodeError::NotEqual)?;
+        self.out.write_all(&length.to_be_bytes()).map_err(EncodeError::Write)?;
+        self.out.write_all(bytes).map_err(EncodeError::Write)?;
+        self.bytes += 4 + bytes.len() as u64;
+        Ok(())
+    }
+
+    fn segment(&mut self, form: Form, parts: &[&[u8]]) -> Result<(), EncodeError> {
+        let mut segment = vec![form as u8];
+        parts.iter().for_each(|part| segment.extend_from_slice(part));
+        self.block(&segment)?;
+        let split = &mut self.split;
+        let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
+        self.again.segment(&segment, &mut give).map_err(|_| EncodeError::NotEqual)
+    }
+
+    /// Holds what came out against what was read.
+    fn prove(self, contents: &[Content]) -> Result<u64, EncodeError> {
+        self.out.flush().map_err(EncodeError::Write)?;
+        let decoded = self.split.finish().map_err(EncodeError::Coder)?;
+        if self.again.is_done() && decoded == contents { Ok(self.bytes) } else { Err(EncodeError::NotEqual) }
+    }
+}
+
+/// The shapes that the frames of a run have, with the values that occur in each.
+type Shapes = Vec<(Shape, Vec<Occurring>, u64)>;
+
+struct Writer<'w> {
+    sources: &'w [&'w dyn Source],
+    planned: &'w [Planned],
+    /// The model in force, and the Instances whose values it knows.
+    native: Option<(Range<usize>, Native)>,
+    framed: Option<Framed>,
+    recent: Recent,
+}
+
+/// Compressed frames of a run of Instances.
+struct Framed {
+    run: Range<usize>,
+    shapes: Shapes,
+    coded: Option<Coded>,
+}
+
+impl Writer<'_> {
+    fn instance(&mut self, index: usize, written: &mut Written<'_>) -> Result<(), EncodeError> {
+        let planned = &self.planned[index];
+        if planned.ranges.is_empty() {
+            return Ok(());
+        }
+        let mut holes = Holes::open(index, self.sources[index], &planned.ranges)?;
+        match planned.pixels {
+            Pixels::Bytes => {}
+            Pixels::Native { raster, frames, .. } => self.native(index, raster, frames, &mut holes, written)?,
+            Pixels::Frames(coding) => self.frames(index, coding, &mut holes, written)?,
+            Pixels::Baseline => self.baseline(index, &mut holes, written)?,
+        }
+        bytes(&mut holes, written)
+    }
+
+    /// Instances from `index` on with the same pixels.
+    fn run(&self, index: usize) -> Range<usize> {
+        let is_other = |other: &Planned| match (&other.pixels, &self.planned[index].pixels) {
+            (Pixels::Native { raster: a, .. }, Pixels::Native { raster: b, .. }) => a != b,
+            (a, b) => a != b,
+        };
+        let after = self.planned[index..].iter().position(is_other);
+        index..after.map_or(self.planned.len(), |after| index + after)
+    }
+
+    fn native(
+        &mut self,
+        index: usize,
+        raster: Raster,
+        frames: u64,
+        holes: &mut Holes<'_>,
+        written: &mut Written<'_>,
+    ) -> Result<(), EncodeError> {
+        let mut anew = None;
+        let (run, mut native) = match self.native.take().filter(|(run, _)| run.contains(&index)) {
+            Some(native) => native,
+            None => {
+                let ranks = self.native_ranks(index, raster)?;
+                anew = Some(ranks.clone());
+                (self.run(index), Native::new(raster, Chained::Yes, ranks))
+            }
+        };
+        let per_frame = usize::from(raster.rows).div_ceil(raster.band_rows()) as u64;
+        let mut left = frames * per_frame;
+        while left > 0 {
+            let mut writing = Writing::new();
+            for ranks in anew.iter().flatten() {
+                writing.ranks(ranks);
+            }
+            let (mut bands, mut received) = (0_u16, 0);
+            while left > 0 && received < SEGMENT_RECEIVED_BYTES && bands < u16::MAX {
+                let rows = native.next_rows();
+                let bytes = holes.exactly(raster.bytes(rows))?;
+                let band = if native.rows_done == 0 { Band::First } else { Band::Further };
+                writing.picture(&mut native.pictures, band, &mut raster.unpack(&bytes));
+                native.step(rows);
+                (left, bands, received) = (left - 1, bands + 1, received + bytes.len());
+            }
+            let (count, model) = (bands.to_be_bytes(), writing.finish());
+            match anew.take() {
+                None => written.segment(Form::Pictures, &[&count, &model])?,
+                Some(_) => written.segment(Form::PicturesAnew, &[&raster.to_bytes(), &[1], &count, &model])?,
+            }
+        }
+        self.native = Some((run, native));
+        Ok(())
+    }
+
+    /// Ranks for all Instances of the run.
+    fn native_ranks(&self, index: usize, raster: Raster) -> Result<Vec<Ranks>, EncodeError> {
+        let mut lists = vec![Occurring::new(); raster.lists()];
+        let mut samples = 0;
+        for index in self.run(index) {
+            let planned = &self.planned[index];
+            let Pixels::Native { frames, .. } = planned.pixels else { continue };
+            let mut holes = Holes::open(index, self.sources[index], &planned.ranges)?;
+            for _ in 0..frames {
+                let mut rows_done = 0;
+                while rows_done < usize::from(raster.rows) {
+                    let rows = raster.band_rows().min(usize::from(raster.rows) - rows_done);
+                    let planes = raster.unpack(&holes.exactly(raster.bytes(rows))?);
+                    raster.note(&planes, &mut lists);
+                    samples += planes.iter().map(|plane| plane.len() as u64).sum::<u64>() / lists.len() as u64;
+                    rows_done += rows;
+                }
+            }
+        }
+        Ok(lists.iter().map(|list| Ranks::of(list, samples)).collect())
+    }
+
+    fn frames(
+        &mut self,
+        index: usize,
+        coding: Coding,
+        holes: &mut Holes<'_>,
+        written: &mut Written<'_>,
+    ) -> Result<(), EncodeError> {
+        let Framed { run, shapes, mut coded } = match self.framed.take().filter(|framed| framed.run.contains(&index)) {
+            Some(framed) => framed,
+            None => Framed { run: self.run(index), shapes: self.shapes(index, coding)?, coded: None },
+        };
+        while let Some(hole) = holes.whole()? {
+            if let Some(back) = self.recent.find(&hole) {
+                written.segment(Form::Again, &[&back.to_be_bytes()])?;
+                self.recent.push(&hole);
+                continue;
+            }
+            let apart = apart(coding, &hole);
+            let known =
+                apart.as_ref().and_then(|apart| shapes.iter().find(|(shape, ..)| *shape == apart.samples.shape()));
+            let (Some(TakenApart { samples, recipe }), Some((shape, lists, count))) = (apart, known) else {
+                plain(&hole, written)?;
+                continue;
+            };
+            let mut planes: Vec<Vec<u16>> = samples.planes.into_iter().map(|plane| plane.samples).collect();
+            let mut writing = Writing::new();
+            let mut form = Form::FrameAnew;
+            let mut is_kept = false;
+            let mut now = match coded.take() {
+                Some(coded) if coded.shape == *shape => {
+                    is_kept = true;
+                    if coded.recipe == recipe {
+                        form = Form::Frame;
+                    }
+                    Coded { recipe, ..coded }
+                }
+                _ => {
+                    let ranks: Vec<Ranks> = lists.iter().map(|list| Ranks::of(list, *count)).collect();
+                    ranks.iter().for_each(|ranks| writing.ranks(ranks));
+                    Coded::new(shape.clone(), recipe, ranks)
+                }
+            };
+            writing.picture(&mut now.pictures, Band::First, &mut planes);
+            let model = writing.finish();
+            if form == Form::Frame {
+                written.segment(form, &[&model])?;
+            } else {
+                let recipe = compressed(&now.recipe).map_err(EncodeError::Coder)?;
+                let length = (recipe.len() as u32).to_be_bytes();
+                written.segment(form, &[&[u8::from(is_kept)], &length, &recipe, &model])?;
+            }
+            self.recent.push(&hole);
+            coded = Some(now);
+        }
+        self.framed = Some(Framed { run, shapes, coded });
+        Ok(())
+    }
+
+    /// The shapes of the frames of the run.
+    fn shapes(&self, index: usize, coding: Coding) -> Result<Shapes, EncodeError> {
+        let mut shapes: Shapes = Vec::new();
+        for index in self.run(index) {
+            let mut holes = Holes::open(index, self.sources[index], &self.planned[index].ranges)?;
+            while let Some(hole) = holes.whole()? {
+                let Some(apart) = apart(coding, &hole) else { continue };
+                let shape = apart.samples.shape();
+                let known = shapes.iter().position(|(known, ..)| *known == shape);
+                let known = known.unwrap_or_else(|| {
+                    let lists = vec![Occurring::new(); dimensions(&shape).planes.len()];
+                    shapes.push((shape, lists, 0));
+                    shapes.len() - 1
+                });
+                let (_, lists, count) = &mut shapes[known];
+                for (list, plane) in lists.iter_mut().zip(&apart.samples.planes) {
+                    list.add(&plane.samples);
+                }
+                *count += apart.samples.planes.first().map_or(0, |plane| plane.samples.len() as u64);
+            }
+        }
+        Ok(shapes)
+    }
+
+    fn baseline(&mut self, index: usize, holes: &mut Holes<'_>, written: &mut Written<'_>) -> Result<(), EncodeError> {
+        if !self.lepton_is_smaller(index)? {
+            return Ok(());
+        }
+        while let Some(hole) = holes.whole()? {
+            if let Some(back) = self.recent.find(&hole) {
+                written.segment(Form::Again, &[&back.to_be_bytes()])?;
+                self.recent.push(&hole);
+            } else if let Some(lepton) = frame::encode_baseline(&hole) {
+                written
+                    .segment(Form::Lepton, &[&(lepton.head.len() as u32).to_be_bytes(), &lepton.head, &lepton.body])?;
+                self.recent.push(&hole);
+            } else {
+                plain(&hole, written)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the frames of an Instance are smaller by Lepton, each one once, than in one zstd frame: some devices
+    /// repeat most of a scan from frame to frame.
+    fn lepton_is_smaller(&self, index: usize) -> Result<bool, EncodeError> {
+        let mut holes = Holes::open(index, self.sources[index], &self.planned[index].ranges)?;
+        let (mut lepton, mut recent) = (0, Recent::default());
+        let mut all = Vec::new();
+        while let Some(hole) = holes.whole()? {
+            if recent.find(&hole).is_none() {
+                lepton +=
+                    frame::encode_baseline(&hole).map_or(hole.len(), |lepton| lepton.head.len() + lepton.body.len());
+            }
+            recent.push(&hole);
+            if all.len() + hole.len() <= SEGMENT_RECEIVED_BYTES {
+                all.extend_from_slice(&hole);
+            }
+        }
+        let total: u64 = self.planned[index].holes.iter().map(|hole| hole.bytes).sum();
+        if all.len() as u64 != total || self.planned[index].holes.len() < 2 {
+            return Ok(true);
+        }
+        Ok(lepton <= compressed(&all).map_err(EncodeError::Coder)?.len())
+    }
+}
+
+/// Takes a frame apart, if its samples are no more than decoding will believe.
+fn apart(coding: Coding, hole: &[u8]) -> Option<TakenApart> {
+    let bound = (hole.len() as u64).saturating_mul(SAMPLES_PER_CODED_BYTE_MAX).min(FRAME_SAMPLES_MAX as u64);
+    frame::take_apart(coding, hole, bound as usize)
+}
+
+/// One hole as bytes.
+fn plain(hole: &[u8], written: &mut Written<'_>) -> Result<(), EncodeError> {
+    let coded = compressed(hole).map_err(EncodeError::Coder)?;
+    written.segment(Form::Bytes, &[&(hole.len() as u32).to_be_bytes(), &coded])
+}
+
+/// All that is left of the holes as bytes.
+fn bytes(holes: &mut Holes<'_>, written: &mut Written<'_>) -> Result<(), EncodeError> {
+    loop {
+        let some = holes.at_most(SEGMENT_RECEIVED_BYTES)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        plain(&some, written)?;
+    }
+}
+
+/// The bytes of an Instance's holes, one after the other.
+struct Holes<'h> {
+    index: usize,
+    reader: Box<dyn Read + 'h>,
+    at: u64,
+    left: std::collections::VecDeque<Range<u64>>,
+}
+
+impl<'h> Holes<'h> {
+    fn open(index: usize, source: &'h dyn Source, ranges: &[Range<u64>]) -> Result<Self, EncodeError> {
+        let reader = source.open().map_err(|source| EncodeError::Read { index, source })?;
+        Ok(Self { index, reader, at: 0, left: ranges.iter().cloned().collect() })
+    }
+
+    /// At most `count` bytes of the next hole into `into`.
+    fn some(&mut self, count: usize, into: &mut Vec<u8>) -> Result<usize, EncodeError> {
+        let Some(hole) = self.left.front_mut() else { return Ok(0) };
+        let failed = |source| EncodeError::Read { index: self.index, source };
+        let skip = hole.start - self.at;
+        let skipped = io::copy(&mut self.reader.by_ref().take(skip), &mut io::sink()).map_err(failed)?;
+        let step = (hole.end - hole.start).min(count as u64);
+        let read = self.reader.by_ref().take(step).read_to_end(into).map_err(failed)? as u64;
+        if skipped < skip || read < step {
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.at = hole.start + step;
+        hole.start = self.at;
+        if hole.is_empty() {
+            self.left.pop_front();
+        }
+        Ok(step as usize)
+    }
+
+    /// At most `count` bytes, fewer only at the end of the last hole.
+    fn at_most(&mut self, count: usize) -> Result<Vec<u8>, EncodeError> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count && self.some(count - bytes.len(), &mut bytes)? > 0 {}
+        Ok(bytes)
+    }
+
+    fn exactly(&mut self, count: usize) -> Result<Vec<u8>, EncodeError> {
+        let bytes = self.at_most(count)?;
+        if bytes.len() == count { Ok(bytes) } else { Err(EncodeError::NotEqual) }
+    }
+
+    /// The next hole, if it is one that a compressed frame may fill.
+    fn whole(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        match self.left.front().map(|hole| hole.end - hole.start) {
+            Some(bytes) if bytes <= HOLE_BYTES_MAX as u64 => self.exactly(bytes as usize).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Samples to fewer bytes and back: the model of a medical picture.
+//!
+//! On a link of 64 kbit/s the bytes of a CT decide whether a clinic gets its answer today, and most of them are noise
+//! that only a good model of its size can code well. Each sample is predicted from its neighbours and the pictures
+//! before it by several predictors that learn as they go ([`least_squares`], [`experts`], [`bias`]); how far off that
+//! is likely to be comes from the errors around it ([`energy`]); what is left is a handful of binary decisions
+//! ([`residual`]) whose probabilities are mixed from predicted distributions and counters in contexts ([`decisions`])
+//! and coded in as many bits as they are worth ([`coder`]). Flat and repeated places skip all that ([`runs`]).
+//! Rule: encoder and decoder are one piece of code ([`plane`]), and its arithmetic gives the same bits on every
+//! processor ([`float`]). Measured in `docs/codec.md`.
+
+mod bias;
+mod coder;
+mod counter;
+mod decisions;
+mod energy;
+mod experts;
+mod float;
+mod least_squares;
+mod neighbours;
+mod pictures;
+mod plane;
+mod ranks;
+mod residual;
+mod rows;
+mod runs;
+mod simd;
+
+pub(crate) use pictures::{Area, Band, Chained, Dimensions, Pictures, Reading, Writing};
+pub(crate) use ranks::{Occurring, Ranks};
