@@ -24,7 +24,8 @@ const AGREED: &str = "
     federation recover --dir --to | person init --dir --name --role | join --dir | run --dir | unlock --dir
     send --dir --priority --indication --follow | studies --dir --json | worklist --dir --json | reports --dir --json
     modality list --dir --json | modality accept --dir | status --dir --json | claim --dir --as | release --dir --as
-    report --dir --as --status --text-file | export --dir --to --verbatim | verify --dir | demo --once --keep";
+    report --dir --as --status --text-file | export --dir --to --verbatim | verify --dir | demo --once --keep
+    codec encode --out --profile | codec decode --to | codec stat";
 
 /// Options by command.
 type Options = BTreeMap<String, BTreeSet<String>>;
@@ -122,7 +123,7 @@ fn a_node_is_named_by_dir_then_by_the_environment_then_by_the_usual_place() {
 
 #[test]
 fn every_command_that_needs_a_running_node_says_how_to_start_one() {
-    let alone = ["federation", "init", "person", "join", "run", "demo"];
+    let alone = ["federation", "init", "person", "join", "run", "codec", "demo"];
     let world = World::new();
     fs::write(world.path("text"), "text").unwrap();
     world.person("banda");

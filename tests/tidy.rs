@@ -46,7 +46,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("radmesh-simulations", &["radmesh-protocol", "radmesh-store", "plotters"]),
-    ("radmesh-fuzz", &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse"]),
+    ("radmesh-fuzz", &["radmesh-protocol", "radmesh-codec", "radmesh-store", "radmesh-dimse", "radmesh-worker"]),
 ];
 
 /// What the table governs; everything else is a small pure helper and free.
@@ -89,6 +89,8 @@ const LICENCES: &[&str] = &[
     "BSL-1.0",
     "MIT-0",
     "NCSA",
+    // The Independent JPEG Group's: permissive, asks to be named.
+    "IJG",
 ];
 
 const STEMS_REFUSED: &[&str] = &["manager", "handler", "helper", "service", "util", "common", "misc"];

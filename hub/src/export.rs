@@ -20,11 +20,13 @@ use radmesh_protocol::{
     time::Wall,
 };
 use radmesh_store::WriteError;
+use radmesh_worker::Workers;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
     io::{self, Write},
     rc::Rc,
+    sync::Arc,
 };
 
 /// The received bytes unchanged, or files made safe to open.
@@ -92,7 +94,7 @@ impl Hub {
             let (_, packed) = self.open_parcel(id)?;
             for group in groups(id, &packed)? {
                 if let Some(whole) = gather.whole(group)? {
-                    bytes += give(id, &whole, form, &mut names, outlet)?;
+                    bytes += give(&self.workers, id, &whole, form, &mut names, outlet)?;
                 }
             }
         }
@@ -129,6 +131,7 @@ impl Hub {
 /// Gives out the Instances of opened parcels of one case: for the ministry, which has the recovery key and no worklist.
 #[derive(Debug)]
 pub struct Unpacking {
+    workers: Arc<Workers>,
     names: Names,
     gather: Gather,
     form: Form,
@@ -137,8 +140,8 @@ pub struct Unpacking {
 impl Unpacking {
     /// Nothing yet of `case`.
     #[must_use]
-    pub fn of(case: CaseId, form: Form) -> Self {
-        Self { names: Names::default(), gather: Gather::new(case), form }
+    pub fn of(case: CaseId, form: Form, workers: Arc<Workers>) -> Self {
+        Self { workers, names: Names::default(), gather: Gather::new(case), form }
     }
 
     /// Takes one parcel, in any order; a group whose coded bytes lie in several is given out with its last.
@@ -152,7 +155,7 @@ impl Unpacking {
         let mut bytes = 0;
         for group in groups(manifest.id(), packed)? {
             if let Some(whole) = self.gather.whole(group)? {
-                bytes += give(manifest.id(), &whole, self.form, &mut self.names, outlet)?;
+                bytes += give(&self.workers, manifest.id(), &whole, self.form, &mut self.names, outlet)?;
             }
         }
         Ok(bytes)
@@ -170,6 +173,7 @@ impl Unpacking {
 /// Decodes one group and gives its Instances out, each only after its hash was checked. One Instance is in memory at
 /// a time.
 fn give(
+    workers: &Workers,
     id: ManifestId,
     group: &Group,
     form: Form,
@@ -178,7 +182,7 @@ fn give(
 ) -> Result<u64, ParcelError> {
     let giving = Rc::new(RefCell::new(Giving { group, form, names, outlet, current: None, bytes: 0 }));
     let begin = Rc::clone(&giving);
-    decode(id, group, move |index| {
+    decode(workers, id, group, move |index| {
         begin.borrow_mut().begin(index)?;
         Ok(Box::new(Into(Rc::clone(&begin))))
     })?;

@@ -33,6 +33,7 @@ use radmesh_protocol::{
     },
 };
 use radmesh_store::Store;
+use radmesh_worker::Workers;
 use rand_core::CryptoRng;
 use reading::{Row, Sight};
 use report::{Held, ReadingContext};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub me: NodeId,
     /// Chance, from the node.
     pub rng: Box<dyn Chance>,
+    /// What decodes.
+    pub workers: Arc<Workers>,
 }
 
 /// A source of chance that the node gives.
@@ -73,6 +76,7 @@ pub struct Hub {
     at_rest: AtRestKey,
     me: NodeId,
     rng: Mutex<Box<dyn Chance>>,
+    workers: Arc<Workers>,
     keys: RwLock<Option<KeyRing>>,
     audit: Mutex<AuditLog>,
     // Cases whose parcels do not open, with the parcels that were tried: decoding them again would find the same.
@@ -102,10 +106,10 @@ impl Hub {
     /// A locked hub; [`Self::replay`] then takes its private records.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { core, store, at_rest, me, rng } = parts;
+        let Parts { core, store, at_rest, me, rng, workers } = parts;
         let (rng, keys, audit) = (Mutex::new(rng), RwLock::new(None), Mutex::new(AuditLog::new()));
         let (given_up, orders) = (Mutex::default(), Mutex::default());
-        Self { core, store, at_rest, me, rng, keys, audit, given_up, orders, work: Notify::new() }
+        Self { core, store, at_rest, me, rng, workers, keys, audit, given_up, orders, work: Notify::new() }
     }
 
     /// Takes a private record that the journal held.

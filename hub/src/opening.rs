@@ -4,7 +4,7 @@
 //! a part that is missing or miscounted must never look like a whole Study.
 
 use crate::{Hub, core::Refused, export::Gather};
-use radmesh_codec::group::{self, Content};
+use radmesh_codec::group::Content;
 use radmesh_protocol::{
     id::{CaseId, ManifestId, NodeId},
     log::{
@@ -22,6 +22,7 @@ use radmesh_protocol::{
     wire::WireError,
     worklist::item::{Reading, WorklistItem},
 };
+use radmesh_worker::{DecodeFault, Workers};
 use std::{collections::BTreeMap, io};
 use zeroize::Zeroizing;
 
@@ -56,7 +57,7 @@ pub enum ParcelError {
         /// Which.
         manifest: ManifestId,
         /// Why.
-        source: group::DecodeError,
+        source: DecodeFault,
     },
     /// Parts of a group are missing or do not belong together.
     #[error("case {0}: a group's parts do not fit together")]
@@ -69,7 +70,11 @@ pub enum ParcelError {
 impl ParcelError {
     /// Whether the same bytes can only give the same error: what was sealed is not what its clinic counted.
     const fn stays(&self) -> bool {
-        matches!(self, Self::Layout { .. } | Self::Decode { .. } | Self::Parts(_))
+        match self {
+            Self::Layout { .. } | Self::Parts(_) => true,
+            Self::Decode { source, .. } => source.stays(),
+            Self::Locked | Self::NotHere(_) | Self::Open { .. } | Self::Give(_) => false,
+        }
     }
 }
 
@@ -129,7 +134,7 @@ impl Hub {
                         instances += u32::try_from(group.instances.len()).unwrap_or(u32::MAX);
                     }
                     if let Some(whole) = gather.whole(group)? {
-                        decode(*id, &whole, |_| Ok(Box::new(io::sink())))?;
+                        self.check(*id, &whole)?;
                     }
                 }
             }
@@ -137,6 +142,15 @@ impl Hub {
         }
         gather.finish()?;
         Ok(counted)
+    }
+
+    /// Decodes a group to see that it does. A child may die once of what the machine does, twice only of the group.
+    fn check(&self, id: ManifestId, group: &Group) -> Result<(), ParcelError> {
+        let decode = || decode(&self.workers, id, group, |_| Ok(Box::new(io::sink())));
+        match decode() {
+            Err(ParcelError::Decode { source: DecodeFault::Lost(_), .. }) => decode(),
+            done => done,
+        }
     }
 
     /// A parcel's packed bytes, every chunk checked against the signed manifest.
@@ -167,11 +181,13 @@ pub(crate) fn groups(manifest: ManifestId, packed: &[u8]) -> Result<Vec<Group>, 
 
 /// Decodes a whole group; `out` opens what takes each Instance. Every Instance's hash was right when this is `Ok`.
 pub(crate) fn decode<'o>(
+    workers: &Workers,
     manifest: ManifestId,
     group: &Group,
     out: impl FnMut(usize) -> io::Result<Box<dyn io::Write + 'o>> + 'o,
 ) -> Result<(), ParcelError> {
     let expected = group.instances.iter().map(|entry| Content { bytes: entry.bytes, hash: entry.content.0 });
-    group::decode(group.coded.as_slice(), &expected.collect::<Vec<_>>(), out)
+    workers
+        .decode(&mut group.coded.as_slice(), &expected.collect::<Vec<_>>(), out)
         .map_err(|source| ParcelError::Decode { manifest, source })
 }

@@ -4,9 +4,12 @@
 //! wrong, and a hint that says what to do next.
 
 mod claim;
+mod codec;
+mod codec_worker;
 mod demo;
 mod export;
 mod federation;
+mod files;
 mod init;
 mod join;
 mod modality;
@@ -213,6 +216,12 @@ enum Command {
     Export(export::Export),
     /// Check every stored byte against its hash; what is damaged is fetched again.
     Verify(verify::Verify),
+    /// Code DICOM files into fewer bytes, and back.
+    #[command(subcommand)]
+    Codec(codec::Command),
+    /// A child in which this program codes and decodes; it is started by the program itself.
+    #[command(hide = true)]
+    CodecWorker,
     /// The whole journey of a Study on this machine, with real images.
     Demo(demo::Demo),
 }
@@ -245,6 +254,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Codec(command) => command.run(),
+        Command::CodecWorker => codec_worker::run(),
         Command::Demo(command) => command.run(),
     };
     match outcome {

@@ -1,6 +1,6 @@
 //! `radmesh run`: the node itself.
 
-use super::{CliError, NodeDir, roster_of};
+use super::{CliError, NodeDir, codec_worker, roster_of};
 use crate::{
     chance,
     clock::{BUILT, Clock},
@@ -88,6 +88,7 @@ async fn run(dir: &Path, config: Config) -> Result<(), CliError> {
             at_rest: keys.at_rest.clone(),
             me,
             rng: Box::new(chance::os()),
+            workers: codec_worker::workers(),
         };
         let hub = Arc::new(Hub::new(made_of));
         rooms.iter().for_each(|record| hub.replay(record));
@@ -215,6 +216,7 @@ async fn start_spoke(
         commands: handles.commands.clone(),
         clock: Arc::new(move || clock.now()),
         chance: Chance::new(chance::os()),
+        workers: codec_worker::workers(),
         settings: Settings {
             ae_title: section.ae_title.clone(),
             quiet: Millis::from_secs(section.quiet_period_s),

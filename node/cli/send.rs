@@ -1,6 +1,6 @@
 //! `radmesh send`: hands in files and folders as if a modality had sent them.
 
-use super::{CliError, NodeDir, given, print};
+use super::{CliError, NodeDir, files::collect, given, print};
 use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::{Args, ValueEnum};
@@ -8,7 +8,7 @@ use radmesh_protocol::class::Class;
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -125,19 +125,4 @@ impl Send {
             thread::sleep(Duration::from_millis(500));
         }
     }
-}
-
-/// Files below `path`, in the order of their names, with their bytes; links are not followed.
-fn collect(path: &Path, into: &mut Vec<(PathBuf, u64)>) -> Result<(), CliError> {
-    let facts = fs::symlink_metadata(path).map_err(given(path))?;
-    if facts.is_dir() {
-        let entries: Result<Vec<PathBuf>, _> =
-            fs::read_dir(path).map_err(given(path))?.map(|e| e.map(|e| e.path())).collect();
-        let mut entries = entries.map_err(given(path))?;
-        entries.sort();
-        return entries.iter().try_for_each(|entry| collect(entry, into));
-    }
-    let bytes = fs::metadata(path).map_err(given(path))?.len();
-    into.push((path.to_owned(), bytes));
-    Ok(())
 }

@@ -21,6 +21,8 @@ pub const WRAPS_MAX: usize = 64;
 pub const GROUPS_MAX: usize = 4_096;
 /// Instances in one group at most.
 pub const INSTANCES_MAX: usize = 16_384;
+/// Pictures of one preview parcel: a Study has 100,000 bytes for them, and none is of use in fewer than 1,500.
+pub const PICTURES_MAX: usize = 128;
 /// Bytes of a manifest at most: core, wraps, signature, page hashes.
 pub const MANIFEST_BYTES_MAX: usize = 8 * 1024;
 

@@ -7,17 +7,18 @@ use crate::{
     clinic::Clinic,
     ledger::Ledger,
     outbox::Away,
-    pack::{self, Destination, HeldBack, StepError},
+    pack::{self, Destination, HeldBack, Pressure, StepError},
     site::Site,
-    staging::StudyRecord,
+    staging::{Case, StudyRecord},
 };
 use radmesh_protocol::{
     envelope::{reading::ReadingKey, sign::SigningKey},
     id::{CaseId, FederationId, NodeId},
     log::{Scope, body::Body},
-    node::{Answer, Command, Node},
+    node::{Answer, Command, LinkState, Node},
     time::Now,
 };
+use radmesh_worker::Workers;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) site: Site,
     pub(crate) clinic: Clinic,
+    pub(crate) workers: Arc<Workers>,
 }
 
 pub(crate) struct ClockFace(pub(crate) Clock);
@@ -70,7 +72,20 @@ impl Core {
             signer: Arc::clone(&self.signer),
             federation: self.federation,
             destination,
+            workers: Arc::clone(&self.workers),
+            profile: self.pressure().choose().profile,
         }
+    }
+
+    /// What the coder's profile depends on, as it is now.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let link = {
+            let node = self.read();
+            let open = node.links().filter(|link| link.state == LinkState::Open);
+            open.map(|link| link.bytes_per_second).max().filter(|rate| *rate > 0)
+        };
+        let staged = self.ledger.each_case(Case::staged_bytes).into_iter().sum();
+        Pressure { link, staged, seats: self.workers.seats() }
     }
 
     pub(crate) fn study(&self, case: &CaseId) -> Option<StudyRecord> {

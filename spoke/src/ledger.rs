@@ -390,9 +390,14 @@ impl Ledger {
         self.change(case, |record| record.order = Some(digest), |staging| staging.order_made(case, digest))
     }
 
-    /// The preview was sealed under this digest.
-    pub(crate) fn preview_made(&self, case: &CaseId, digest: Hash) -> Result<(), WriteError> {
-        self.change(case, |record| record.preview = Some(digest), |staging| staging.preview_made(case, digest))
+    /// The preview was sealed under this digest, with pictures of these frames and of so many bytes each.
+    pub(crate) fn preview_made(
+        &self,
+        case: &CaseId,
+        digest: Hash,
+        frames: &[((StagingId, u32), usize)],
+    ) -> Result<(), WriteError> {
+        self.change(case, |record| record.preview = Some(digest), |staging| staging.preview_made(case, digest, frames))
     }
 
     /// `StudyClosed` is on disk.

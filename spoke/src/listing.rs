@@ -42,6 +42,8 @@ pub struct StudyLine {
     pub conflicting: usize,
     /// Instances that end early or are malformed: kept and flagged.
     pub damaged: usize,
+    /// Instances that the coder failed on: sent as received, and flagged.
+    pub stored: usize,
     /// Instances that this node's disk lost before anybody else had them: to be sent again.
     pub lost: usize,
     /// Parcels announced.
@@ -116,6 +118,12 @@ pub struct SpokeStatus {
     pub refused: u64,
     /// Instances that were here already.
     pub duplicates: u64,
+    /// `max` or `fast`: how what is coded next is coded.
+    pub profile: &'static str,
+    /// What for and why, in words.
+    pub codes_for: String,
+    /// Bytes a second that the fastest open link has shown, or null before any were measured.
+    pub link_bytes_per_second: Option<u64>,
 }
 
 /// What became of one file that was handed in.

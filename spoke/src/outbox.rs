@@ -115,6 +115,7 @@ fn line(case: &Case, me: &NodeId, away: Option<&Away>) -> StudyLine {
         staged_bytes: case.staged_bytes(),
         conflicting: case.conflicting(),
         damaged: case.damaged(),
+        stored: case.stored(),
         lost: case.lost(),
         parcels: announced,
         sealed_bytes,
@@ -147,8 +148,11 @@ fn state(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> 
         "ends early or is malformed: kept as it came",
         "end early or are malformed: kept as they came",
     );
+    let as_received = "sent as received, because the coder failed on";
+    let (one, more) = (format!("is {as_received} it"), format!("are {as_received} them"));
+    let stored = counted(case.stored(), &one, &more);
     let progress = Some(progress(case, custody, sealed, acknowledged));
-    [lost, conflicting, damaged, progress].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [lost, conflicting, damaged, stored, progress].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn progress(case: &Case, custody: CustodyState, sealed: u64, acknowledged: u64) -> String {

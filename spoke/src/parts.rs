@@ -12,6 +12,7 @@ use radmesh_protocol::{
     time::{Millis, Now},
 };
 use radmesh_store::Store;
+use radmesh_worker::Workers;
 use std::{
     fmt,
     sync::{Arc, RwLock},
@@ -61,6 +62,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Randomness.
     pub chance: Chance,
+    /// What codes.
+    pub workers: Arc<Workers>,
     /// The configuration.
     pub settings: Settings,
 }

@@ -42,8 +42,8 @@ impl Spoke {
     /// # Errors
     /// [`StartError`].
     pub fn open(parts: Parts) -> Result<Self, StartError> {
-        let Parts { me, federation, signer, reading, at_rest, store, latest, node, commands, clock, chance, settings } =
-            parts;
+        let Parts { me, federation, signer, reading, at_rest, store, latest, node, .. } = parts;
+        let Parts { commands, clock, chance, workers, settings, .. } = parts;
         let Settings { ae_title, quiet, sop_classes, modalities } = settings;
         let server = server::Config { sop_classes, ..server::Config::new(ae_title) };
         let rooms = Rooms { store, at_rest, chance };
@@ -60,7 +60,7 @@ impl Spoke {
         let ledger = Arc::new(ledger);
         let intake = Intake::new(Arc::clone(&ledger), Arc::clone(&clock));
         let (signer, clock) = (Arc::new(signer), ClockFace(clock));
-        let core = Core { me, federation, signer, reading, node, commands, clock, ledger, site, clinic };
+        let core = Core { me, federation, signer, reading, node, commands, clock, ledger, site, clinic, workers };
         Ok(Self { core: Arc::new(core), intake, server })
     }
 
@@ -188,6 +188,8 @@ impl Spoke {
         let sent = |case: &CaseId| away.get(case).is_some_and(|away| away.custody != CustodyState::Sending);
         let parcels = ledger.each_case(|case| if sent(&case.id) { 0 } else { case.named_parts().count() });
         let staged = ledger.each_case(|case| case.staged.len());
+        let pressure = self.core.pressure();
+        let choice = pressure.choose();
         SpokeStatus {
             held_back: self.core.destination().err().map(|held| held.to_string()).or_else(|| outbox::stuck(ledger)),
             cases: studies.len(),
@@ -200,6 +202,9 @@ impl Spoke {
             received: tally.received,
             refused: tally.refused,
             duplicates: tally.duplicates,
+            profile: pack::word(choice.profile),
+            codes_for: choice.why,
+            link_bytes_per_second: pressure.link,
         }
     }
 }

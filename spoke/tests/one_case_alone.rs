@@ -4,9 +4,10 @@
 
 mod site;
 
-use radmesh_protocol::{id::CaseId, worklist::order::OrderDetails};
+use radmesh_protocol::{id::CaseId, parcel::contents::Flag, worklist::order::OrderDetails};
 use radmesh_spoke::modality::Modality;
 use radmesh_store::{Memory, medium::Name};
+use radmesh_worker::Place;
 use site::{
     Site, Start, c_store,
     data_set::Instance,
@@ -93,6 +94,37 @@ async fn a_packer_that_breaks_off_over_one_case_leaves_the_door_open_and_tries_i
     site.spoke.close(&site.spoke.studies()[0].case).unwrap();
     site.later(2);
     assert_eq!(instances(&site.closed_groups().await).len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_coder_always_dies_of_travels_as_received_with_a_flag_and_the_clinic_is_told() {
+    // Children that end before they have done anything, whatever the file.
+    let coder = Place::Child { program: "/bin/false".into(), arguments: Vec::new() };
+    let site = Site::open(Start { coder, ..Start::on(Arc::new(Memory::new())) }).await;
+    let study: Vec<Instance> = (1..=2).map(|number| Instance::new("1.2.826.66", "1.2.826.66.1", number)).collect();
+    for instance in &study {
+        site.hand_in(&instance.file()).await.unwrap();
+    }
+    site.spoke.close(&site.spoke.studies()[0].case).unwrap();
+    let groups = site.closed_groups().await;
+    assert!(groups.iter().flat_map(|group| &group.instances).all(|entry| entry.flags == [Flag::StoredAsReceived]));
+    let files: Vec<_> = study.iter().map(|instance| (instance.uid.clone(), instance.file())).collect();
+    assert_eq!(instances(&groups), files);
+    let line = &site.spoke.studies()[0];
+    assert_eq!(line.stored, 2);
+    let said = "2 Instances are sent as received, because the coder failed on them; ";
+    assert!(line.state.starts_with(said), "{}", line.state);
+}
+
+#[tokio::test]
+async fn a_coder_that_can_not_be_started_is_tried_again_and_stores_nothing() {
+    let coder = Place::Child { program: "/nonexistent".into(), arguments: Vec::new() };
+    let site = Site::open(Start { coder, ..Start::on(Arc::new(Memory::new())) }).await;
+    site.hand_in(&Instance::new("1.2.826.66", "1.2.826.66.1", 1).file()).await.unwrap();
+    site.spoke.close(&site.spoke.studies()[0].case).unwrap();
+    let line = site.until(|site| site.spoke.studies().pop().filter(|line| line.state.contains("stuck"))).await;
+    assert!(line.state.contains("no child could be started for the coder"), "{}", line.state);
+    assert_eq!(line.stored, 0);
 }
 
 #[tokio::test]

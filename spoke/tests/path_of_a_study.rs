@@ -8,6 +8,7 @@ use radmesh_dimse::{StoreStatus, client::Outcome};
 use radmesh_protocol::{
     id::EventHash,
     log::{Scope, body::Body},
+    parcel::contents::{Picture, PreviewContents},
     report::Status,
     worklist::order::OrderDetails,
 };
@@ -22,7 +23,7 @@ use site::{
     data_set::{Instance, PATIENT},
     instances, outgoing, report,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 fn ct1() -> Modality {
     Modality { ae_title: "CT1".parse().unwrap(), address: "127.0.0.1".parse().unwrap() }
@@ -72,6 +73,38 @@ async fn what_is_handed_in_opens_at_the_hub_and_with_the_recovery_key_to_the_sam
     });
     let secret = secret.expect("a replaced node gets its site secret back");
     assert_eq!(secret.open(&site.keys.recovery, &site.federation).unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn pictures_of_a_series_reach_the_hub_before_its_first_part_and_name_what_they_show() {
+    let site = Site::open(Start::on(Arc::new(Memory::new()))).await;
+    let slices = [
+        include_bytes!("../../tests/data/pydicom/CT2_17106.dcm").as_slice(),
+        include_bytes!("../../tests/data/pydicom/CT2_17136.dcm"),
+        include_bytes!("../../tests/data/pydicom/CT2_17166.dcm"),
+        include_bytes!("../../tests/data/pydicom/CT2_17196.dcm"),
+    ];
+    let mut case = String::new();
+    for slice in slices {
+        case = site.hand_in(slice).await.unwrap().case;
+    }
+    site.spoke.close(&case).unwrap();
+    let groups = site.closed_groups().await;
+    let sent: Vec<String> = instances(&groups).into_iter().map(|(uid, _)| uid).collect();
+    assert_eq!(sent.len(), 4);
+    let opened = site.opened(&site.keys.pool);
+    let pictures: Vec<Picture> =
+        opened.iter().filter_map(|packed| PreviewContents::parse(packed).ok()).flat_map(|p| p.pictures).collect();
+    let shown: BTreeSet<&String> = pictures.iter().map(|picture| picture.sop_instance_uid.reveal()).collect();
+    assert_eq!(shown.len(), pictures.len(), "no frame twice");
+    assert!((3..=4).contains(&shown.len()), "the first that came, the middle, the first and the last: {}", shown.len());
+    for picture in &pictures {
+        assert!(sent.contains(picture.sop_instance_uid.reveal()));
+        assert_eq!(picture.series.reveal(), groups[0].series.reveal());
+        let image = picture.image.reveal();
+        assert!(image.starts_with(&[0xFF, 0xD8]) || image.starts_with(b"\x89PNG"));
+        assert!((1..=512).contains(&picture.width) && picture.frame == 0);
+    }
 }
 
 #[tokio::test]

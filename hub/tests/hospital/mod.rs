@@ -39,6 +39,7 @@ use radmesh_store::{
     Faulty, Medium, Memory, Store,
     medium::{Name, Survives},
 };
+use radmesh_worker::{Place, Workers};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -142,7 +143,9 @@ impl Hospital {
         let (commands, asked) = mpsc::channel(16);
         let (notices, heard) = broadcast::channel(1024);
         let core = Core::new(Arc::clone(&node), commands);
+        let workers = Arc::new(Workers::new(Place::InProcess));
         let parts = Parts {
+            workers,
             core: core.clone(),
             store: Arc::clone(&store),
             at_rest: AtRestKey::from_bytes(&AT_REST),

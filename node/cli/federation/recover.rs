@@ -3,7 +3,7 @@
 use super::{FederationKeys, read_roster};
 use crate::cli::print::say;
 use crate::{
-    cli::{CliError, given, passphrase::Passphrase, print, private},
+    cli::{CliError, codec_worker, given, passphrase::Passphrase, print, private},
     control::{Request, Wire},
     keystore::Keystore,
 };
@@ -50,6 +50,7 @@ impl Recover {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let roster = read_roster(&self.dir)?;
         let keys = FederationKeys::open(&self.dir, &self.passphrase)?;
+        let workers = codec_worker::workers();
         let mut cases: BTreeMap<CaseId, (Unpacking, Folder)> = BTreeMap::new();
         let total = self.parcels.len() as u64;
         let mut progress = print::Progress::new("opening", print::Unit::Things("parcels"), total);
@@ -58,7 +59,7 @@ impl Recover {
             let case = manifest.core().case;
             let (unpacking, folder) = cases.entry(case).or_insert_with(|| {
                 let dir = self.to.join(case.to_string());
-                (Unpacking::of(case, Form::Verbatim), Folder { dir, files: 0, bytes: 0 })
+                (Unpacking::of(case, Form::Verbatim, Arc::clone(&workers)), Folder { dir, files: 0, bytes: 0 })
             });
             unpacking.parcel(&manifest, &packed, folder).map_err(|error| wrong(path, &error))?;
             progress.at(done, total);

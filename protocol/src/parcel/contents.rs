@@ -6,7 +6,7 @@
 
 use crate::{
     id::Hash,
-    limits::{GROUPS_MAX, INSTANCES_MAX, PARCEL_BYTES_MAX},
+    limits::{GROUPS_MAX, INSTANCES_MAX, PARCEL_BYTES_MAX, PICTURES_MAX},
     phi::Phi,
     wire::{self, WireError, serde_bytes_vec},
 };
@@ -41,9 +41,26 @@ pub struct PreviewContents {
     /// What is known of each Series so far.
     #[serde(deserialize_with = "at_most::<GROUPS_MAX, _, _>")]
     pub series: Vec<SeriesDigest>,
-    /// Small pictures; none in this version.
-    #[serde(deserialize_with = "at_most::<GROUPS_MAX, _, _>")]
-    pub previews: Vec<Vec<u8>>,
+    /// Small pictures of some frames. Those of a later preview parcel are further ones; of one frame the later holds.
+    #[serde(deserialize_with = "at_most::<PICTURES_MAX, _, _>")]
+    pub pictures: Vec<Picture>,
+}
+
+/// A picture of one frame, not for diagnosis: a whole JPEG or PNG file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// (0020,000E), or the Instance's own UID where it has no Series.
+    pub series: Phi<String>,
+    /// (0008,0018).
+    pub sop_instance_uid: Phi<String>,
+    /// Which frame of the Instance, from 0.
+    pub frame: u32,
+    /// Pixels across.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+    /// The file.
+    pub image: Phi<Vec<u8>>,
 }
 
 /// The Study in words for a reader: (0008,0005) decoded, empty where the modality said nothing.
@@ -272,6 +289,28 @@ mod tests {
         let groups = |count| Contents { version: 1, study: StudyInfo::default(), groups: vec![group.clone(); count] };
         assert!(Contents::parse(&groups(1).bytes()).is_ok(), "one Instance may be as long");
         assert!(matches!(Contents::parse(&groups(200).bytes()), Err(WireError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_preview_survives_its_bytes_and_holds_no_more_pictures_than_a_study_may_have() {
+        let picture = Picture {
+            series: Phi::new("1.2".into()),
+            sop_instance_uid: Phi::new("1.2.3".into()),
+            frame: 7,
+            width: 512,
+            height: 384,
+            image: Phi::new(vec![0xFF, 0xD8]),
+        };
+        let preview = |count| PreviewContents {
+            version: 1,
+            study: StudyInfo::default(),
+            series: Vec::new(),
+            pictures: vec![picture.clone(); count],
+        };
+        assert_eq!(PreviewContents::parse(&preview(2).bytes()), Ok(preview(2)));
+        assert!(PreviewContents::parse(&preview(PICTURES_MAX).bytes()).is_ok());
+        assert!(PreviewContents::parse(&preview(PICTURES_MAX + 1).bytes()).is_err());
+        assert!(!format!("{:?}", preview(1)).contains("1.2.3"));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod destination;
 mod part;
+mod picture;
+mod profile;
 
 pub(crate) use destination::destination;
 pub use destination::{Destination, HeldBack};
@@ -15,6 +17,8 @@ use crate::{
 };
 pub(crate) use part::Sealing;
 use part::{Load, PackError, names, preview};
+use picture::Sitting;
+pub(crate) use profile::{Pressure, word};
 use radmesh_protocol::{
     id::{CaseId, Hash, ManifestId},
     log::body::{Body, StudyClosed},
@@ -141,15 +145,18 @@ async fn publish_order(core: &Arc<Core>, to: Destination, case: CaseId) -> Resul
 
 async fn seal_preview(core: &Arc<Core>, to: Destination, case: CaseId) -> Result<(), StepError> {
     blocking(core, move |core| -> Result<(), StepError> {
-        let made = core.ledger.with_case(&case, |case| (preview(case), case.record.class, case.record.preview));
-        let Some((contents, class, before)) = made else { return Ok(()) };
+        let made = core.ledger.with_case(&case, |case| (preview(case), Sitting::of(case), case.record.clone()));
+        let Some((mut contents, sitting, record)) = made else { return Ok(()) };
         let digest = Hash::of(&contents.bytes());
-        if before != Some(digest) {
-            let part = core.sealing(to).preview(case, class, &contents)?;
-            tracing::info!(?case, manifest = ?part.sealed.manifest, "preview sealed");
+        let taken = sitting.take(&core.ledger.rooms.store);
+        let frames: Vec<_> = taken.iter().map(|(frame, picture)| (*frame, picture.image.reveal().len())).collect();
+        contents.pictures = taken.into_iter().map(|(_, picture)| picture).collect();
+        if record.preview != Some(digest) || !contents.pictures.is_empty() {
+            let part = core.sealing(to).preview(case, record.class, &contents)?;
+            tracing::info!(?case, manifest = ?part.sealed.manifest, pictures = frames.len(), "preview sealed");
             core.ledger.sealed(vec![part])?;
         }
-        Ok(core.ledger.preview_made(&case, digest)?)
+        Ok(core.ledger.preview_made(&case, digest, &frames)?)
     })
     .await
 }
@@ -165,7 +172,8 @@ async fn seal_run(core: &Arc<Core>, to: Destination, run: Run) -> Result<(), Ste
             }
             sealed => sealed?,
         };
-        tracing::info!(case = ?run.case, instances = run.files.len(), bytes = run.bytes, parts = ?names(&parts), "sealed");
+        let parcels = names(&parts);
+        tracing::info!(case = ?run.case, instances = run.files.len(), bytes = run.bytes, parts = ?parcels, "sealed");
         Ok(core.ledger.sealed(parts)?)
     })
     .await

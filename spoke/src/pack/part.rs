@@ -1,8 +1,9 @@
 //! Packing: staged Instances in, a sealed and read-back parcel out, with small and constant memory.
 //!
 //! The bytes that leave are proved before the originals may go: each group was decoded again by the coder, each
-//! Instance has the hash it was received with, and the sealed file was read back, opened and compared. An Instance
-//! whose coded form one parcel can't hold goes in several, cut from one coded stream.
+//! Instance has the hash it was received with, and the sealed file was read back, opened and compared. The groups of a
+//! run are coded on all cores, in children. An Instance whose coded form one parcel can't hold goes in several, cut from
+//! one coded stream.
 //! Source: `protocol/SPEC.md`, Parcels and Contents.
 
 use super::destination::Destination;
@@ -12,7 +13,7 @@ use crate::{
     staging::{Case, PartRecord, PartStep, Run, SeriesSeen, Staged, StagingId, Trace, Wholeness},
 };
 use radmesh_codec::{
-    group::{self, EncodeError, Profile, Source},
+    group::{Profile, Source},
     scan::Fact,
 };
 use radmesh_protocol::{
@@ -29,6 +30,7 @@ use radmesh_protocol::{
     phi::Phi,
 };
 use radmesh_store::{Store, WriteError};
+use radmesh_worker::{Coded, EncodeFault, Form, Workers};
 use rand_core::Rng;
 use std::{
     io::{self, Read, Write},
@@ -67,6 +69,8 @@ pub(crate) struct Sealing {
     pub(crate) signer: Arc<SigningKey>,
     pub(crate) federation: FederationId,
     pub(crate) destination: Destination,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) profile: Profile,
 }
 
 /// Staged Instances with all that their parcel says of the case.
@@ -101,7 +105,7 @@ impl Load {
     }
 }
 
-/// The preview parcel's content as it stands.
+/// The preview parcel's content as it stands, without pictures.
 pub(crate) fn preview(case: &Case) -> PreviewContents {
     let body_part = Phi::new(case.record.sayings.shown(Fact::BodyPartExamined).to_owned());
     let digest = |seen: SeriesSeen| SeriesDigest {
@@ -114,7 +118,7 @@ pub(crate) fn preview(case: &Case) -> PreviewContents {
         bytes: seen.bytes,
     };
     let series = case.series().into_values().map(digest).collect();
-    PreviewContents { version: CONTENTS_VERSION, study: study_info(case), series, previews: Vec::new() }
+    PreviewContents { version: CONTENTS_VERSION, study: study_info(case), series, pictures: Vec::new() }
 }
 
 impl Sealing {
@@ -136,33 +140,37 @@ impl Sealing {
         if received > PIECE_BYTES {
             return self.long(load);
         }
-        let sizes: Vec<u64> = load.staged.iter().map(|(staged, _)| staged.instance.bytes).collect();
         let mut groups = Vec::new();
-        for range in group::plan(&sizes) {
-            let staged = &load.staged[range];
-            let mut coded = Vec::new();
-            self.encode(staged, &mut coded)?;
-            groups.push(group_of(staged, 0, 1, coded));
-        }
+        let stored = self.code(
+            load,
+            || Ok(Vec::new()),
+            |coded| {
+                let flagged = &load.staged[coded.instances];
+                groups.push(group_of(flagged, coded.form, (0, 1), coded.out));
+            },
+        )?;
         let contents = Contents { version: CONTENTS_VERSION, study: load.study.clone(), groups };
         let packed = Zeroizing::new(contents.bytes());
         drop(contents);
         let sealed = self.seal(load.case, load.kind, load.class, &packed, load.staged.len() as u32)?;
-        Ok(vec![whole_part(sealed, load, 0)])
+        Ok(vec![whole_part(sealed, load, stored, 0)])
     }
 
     /// One Instance that no parcel holds: coded into a sealed spool, cut into pieces, each a parcel.
     fn long(&self, load: &Load) -> Result<Vec<PartRecord>, PackError> {
-        let mut rng = self.chance.clone();
-        let mut spool = Spool { writing: Writing::begin(&self.store, &mut rng)?, fault: None, bytes: 0 };
-        let coded = self.encode(&load.staged, &mut spool);
-        if let Some(fault) = spool.fault {
-            return Err(fault.into());
-        }
-        coded?;
+        let fresh = || Ok(Spool { writing: Writing::begin(&self.store, &mut self.chance.clone())?, bytes: 0 });
+        let mut spooled = None;
+        let stored = self.code(
+            load,
+            || fresh().map_err(io::Error::other::<WriteError>),
+            |coded| {
+                spooled = Some((coded.out, coded.form));
+            },
+        )?;
+        let (spool, form) = spooled.expect("a run has an Instance, and one that long is a group of its own");
         let bytes = spool.bytes;
         let (file, key) = spool.writing.finish()?;
-        let parts = self.pieces(load, bytes, || Reading::open(&self.store, file, &key));
+        let parts = self.pieces(load, (bytes, form, stored), || Reading::open(&self.store, file, &key));
         sealed_file::remove(&self.store, file)?;
         parts
     }
@@ -170,7 +178,7 @@ impl Sealing {
     fn pieces(
         &self,
         load: &Load,
-        bytes: u64,
+        (bytes, form, stored): (u64, Form, u32),
         open: impl FnOnce() -> io::Result<Reading>,
     ) -> Result<Vec<PartRecord>, PackError> {
         let pieces = u16::try_from(bytes.div_ceil(PIECE_BYTES)).expect("4 GiB are 256 pieces");
@@ -179,7 +187,7 @@ impl Sealing {
         for piece in 0..pieces {
             let mut coded = Vec::new();
             (&mut spool).take(PIECE_BYTES).read_to_end(&mut coded).map_err(|_| PackError::ReadBack)?;
-            let group = group_of(&load.staged, piece, pieces, coded);
+            let group = group_of(&load.staged, form, (piece, pieces), coded);
             let contents = Contents { version: CONTENTS_VERSION, study: load.study.clone(), groups: vec![group] };
             let packed = Zeroizing::new(contents.bytes());
             drop(contents);
@@ -187,7 +195,7 @@ impl Sealing {
             let counted = if last { load.staged.len() as u32 } else { 0 };
             let sealed = self.seal(load.case, load.kind, load.class, &packed, counted)?;
             parts.push(if last {
-                whole_part(sealed, load, piece)
+                whole_part(sealed, load, stored, piece)
             } else {
                 PartRecord { traces: traces(load), ..empty_part(sealed, piece) }
             });
@@ -195,19 +203,37 @@ impl Sealing {
         Ok(parts)
     }
 
-    /// Codes staged Instances as one group, and checks that they are what was received.
-    fn encode(&self, staged: &[(Staged, Vec<Flag>)], out: &mut dyn Write) -> Result<(), PackError> {
+    /// Codes the Instances of a load in groups, and checks that each is what was received. Gives how many the coder
+    /// failed on.
+    fn code<W: Write + Send>(
+        &self,
+        load: &Load,
+        fresh: impl Fn() -> io::Result<W> + Sync,
+        mut give: impl FnMut(Coded<W>),
+    ) -> Result<u32, PackError> {
         let sources: Vec<StagedSource<'_>> =
-            staged.iter().map(|(staged, _)| StagedSource { store: &self.store, staged }).collect();
-        let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
-        let unreadable = |index: usize| PackError::Unreadable { file: staged[index].0.instance.file };
-        let stats = group::encode(&sources, Profile::Max, out).map_err(|error| match error {
-            EncodeError::Read { index, .. } | EncodeError::SourceLength { index, .. } => unreadable(index),
+            load.staged.iter().map(|(staged, _)| StagedSource { store: &self.store, staged }).collect();
+        let sources: Vec<&(dyn Source + Sync)> = sources.iter().map(|source| source as _).collect();
+        let mut stored = 0;
+        let outcome = self.workers.series(&sources, self.profile, fresh, |coded| {
+            let received = load.staged[coded.instances.clone()].iter().map(|(staged, _)| staged.instance.received.0);
+            let other = received.zip(&coded.stats.contents).position(|(received, found)| found.hash != received);
+            if let Some(at) = other {
+                let index = coded.instances.start + at;
+                return Err(EncodeFault::Source { index, why: "it has other bytes than were received".into() });
+            }
+            stored += if coded.form == Form::StoredAsReceived { coded.instances.len() as u32 } else { 0 };
+            give(coded);
+            Ok(())
+        });
+        outcome.map(|()| stored).map_err(|fault| match fault {
+            EncodeFault::Source { index, .. } => PackError::Unreadable { file: load.staged[index].0.instance.file },
+            EncodeFault::Write(error) => match error.downcast::<WriteError>() {
+                Ok(fault) => PackError::Disk(fault),
+                Err(other) => PackError::Coder(other.to_string()),
+            },
             other => PackError::Coder(other.to_string()),
-        })?;
-        let other =
-            stats.contents.iter().zip(staged).position(|(coded, (staged, _))| coded.hash != staged.instance.received.0);
-        other.map_or(Ok(()), |index| Err(unreadable(index)))
+        })
     }
 
     /// Seals packed bytes into a file of the store, reads it back, opens it, compares it, and puts it on disk. The key
@@ -263,9 +289,9 @@ impl Sealing {
 }
 
 /// A staged Instance as the coder reads it.
-struct StagedSource<'a> {
-    store: &'a Store,
-    staged: &'a Staged,
+pub(super) struct StagedSource<'a> {
+    pub(super) store: &'a Store,
+    pub(super) staged: &'a Staged,
 }
 
 impl Source for StagedSource<'_> {
@@ -282,14 +308,13 @@ impl Source for StagedSource<'_> {
 /// The coded stream of a long Instance on its way into a staging file.
 struct Spool {
     writing: Writing,
-    fault: Option<WriteError>,
     bytes: u64,
 }
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes += bytes.len() as u64;
-        self.writing.write(bytes).map_err(|fault| io::Error::other(*self.fault.insert(fault)))?;
+        self.writing.write(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 
@@ -298,10 +323,11 @@ impl Write for Spool {
     }
 }
 
-fn group_of(staged: &[(Staged, Vec<Flag>)], part: u16, parts: u16, coded: Vec<u8>) -> Group {
+fn group_of(staged: &[(Staged, Vec<Flag>)], form: Form, (part, parts): (u16, u16), coded: Vec<u8>) -> Group {
     let series = staged.first().map_or("", |(staged, _)| staged.instance.series_or_self());
     let entry = |(staged, flags): &(Staged, Vec<Flag>)| {
         let instance = &staged.instance;
+        let as_received = (form == Form::StoredAsReceived).then_some(Flag::StoredAsReceived);
         InstanceEntry {
             sop_instance_uid: instance.sop_instance.clone(),
             sop_class_uid: instance.sop_class.clone(),
@@ -309,13 +335,13 @@ fn group_of(staged: &[(Staged, Vec<Flag>)], part: u16, parts: u16, coded: Vec<u8
             received: instance.form.clone(),
             bytes: instance.bytes,
             content: instance.received,
-            flags: flags.clone(),
+            flags: flags.iter().copied().chain(as_received).collect(),
         }
     };
     Group { series: Phi::new(series.to_owned()), instances: staged.iter().map(entry).collect(), part, parts, coded }
 }
 
-fn whole_part((manifest, sealed): (Vec<u8>, ParcelSealed), load: &Load, piece: u16) -> PartRecord {
+fn whole_part((manifest, sealed): (Vec<u8>, ParcelSealed), load: &Load, stored: u32, piece: u16) -> PartRecord {
     let seen = load.staged.iter().map(|(staged, _)| SeriesSeen::of(&staged.instance)).reduce(|mut all, one| {
         all.add(one);
         all
@@ -327,6 +353,7 @@ fn whole_part((manifest, sealed): (Vec<u8>, ParcelSealed), load: &Load, piece: u
         seen,
         traces: traces(load),
         damaged: damaged as u32,
+        stored,
         piece,
         step: PartStep::Sealed { manifest, files },
     }
@@ -339,7 +366,7 @@ fn traces(load: &Load) -> Vec<Trace> {
 /// A preview, or a piece that is not the last: no Instance is counted with it.
 fn empty_part((manifest, sealed): (Vec<u8>, ParcelSealed), piece: u16) -> PartRecord {
     let step = PartStep::Sealed { manifest, files: Vec::new() };
-    PartRecord { sealed, seen: None, traces: Vec::new(), damaged: 0, piece, step }
+    PartRecord { sealed, seen: None, traces: Vec::new(), damaged: 0, stored: 0, piece, step }
 }
 
 fn study_info(case: &Case) -> StudyInfo {

@@ -104,6 +104,8 @@ pub struct PartRecord {
     pub(crate) traces: Vec<Trace>,
     /// Of its Instances, those that end early or are malformed.
     pub(crate) damaged: u32,
+    /// Of its Instances, those that the coder failed on and that are stored as received.
+    pub(crate) stored: u32,
     /// Which piece of a long Instance it is: they are announced in order, so that the last one, which counts, is last.
     pub(crate) piece: u16,
     /// How far it got.
@@ -157,6 +159,17 @@ pub(crate) enum Due {
     No,
 }
 
+/// What the previews sealed since this node started show.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pictured {
+    /// Frames of staging files.
+    pub(crate) frames: BTreeSet<(StagingId, u32)>,
+    /// Bytes of all pictures.
+    pub(crate) bytes: u32,
+    /// Instances of each Series that were staged then.
+    series: BTreeMap<Phi<String>, usize>,
+}
+
 /// A staged Instance and what is remembered of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Staged {
@@ -175,6 +188,7 @@ pub(crate) struct Case {
     pub(crate) order: Due,
     pub(crate) preview: Due,
     pub(crate) trouble: Option<Trouble>,
+    pub(crate) pictured: Pictured,
     known: Known,
     series_last: BTreeMap<Phi<String>, Mono>,
 }
@@ -234,6 +248,7 @@ impl Case {
             order: due(record.order),
             preview: due(record.preview),
             trouble: None,
+            pictured: Pictured::default(),
             known: Known::default(),
             series_last: BTreeMap::new(),
             record,
@@ -361,6 +376,11 @@ impl Case {
         sealed + self.staged.values().filter(damaged).count()
     }
 
+    /// Instances that the coder failed on.
+    pub(crate) fn stored(&self) -> usize {
+        self.named_parts().map(|(_, part)| part.stored as usize).sum()
+    }
+
     fn announced_parts(&self) -> impl Iterator<Item = &PartRecord> {
         self.parts.values().filter(|part| part.step == PartStep::Announced)
     }
@@ -433,6 +453,28 @@ impl Case {
         })
     }
 
+    /// A preview was sealed, with pictures of these frames and of so many bytes each.
+    pub(crate) fn picture(&mut self, frames: &[((StagingId, u32), usize)]) {
+        for (frame, bytes) in frames {
+            self.pictured.frames.insert(*frame);
+            self.pictured.bytes = self.pictured.bytes.saturating_add(u32::try_from(*bytes).unwrap_or(u32::MAX));
+        }
+        self.pictured.series = self.staged.values().fold(BTreeMap::new(), |mut series, staged| {
+            *series.entry(Phi::new(staged.instance.series_or_self().to_owned())).or_default() += 1;
+            series
+        });
+    }
+
+    /// Whether the Series of a run has more Instances than when its pictures were made, and none of it left yet.
+    pub(crate) fn lacks_pictures(&self, run: &Run) -> bool {
+        let Some(series) = run.files.first().and_then(|file| self.staged.get(file)) else { return false };
+        let series = series.instance.series_or_self();
+        let seen = |part: &PartRecord| part.seen.as_ref().is_some_and(|seen| seen.series.reveal() == series);
+        let here = self.staged.values().filter(|staged| staged.instance.series_or_self() == series).count();
+        let then = self.pictured.series.get(&Phi::new(series.to_owned())).copied().unwrap_or_default();
+        here > then && !self.parts.values().any(seen)
+    }
+
     /// Every Series of the case, sealed or staged, as the preview tells of it.
     pub(crate) fn series(&self) -> BTreeMap<String, SeriesSeen> {
         let mut all: BTreeMap<String, SeriesSeen> = BTreeMap::new();
@@ -462,7 +504,7 @@ impl PartRecord {
 
 impl Staged {
     /// Place in its Series: (0020,0013), and the UID where devices number nothing.
-    fn place(&self) -> (u64, Phi<String>, StagingId) {
+    pub(crate) fn place(&self) -> (u64, Phi<String>, StagingId) {
         let number = self.instance.sayings.shown(Fact::InstanceNumber).trim().parse().unwrap_or(u64::MAX);
         (number, self.instance.sop_instance.clone(), self.instance.file)
     }

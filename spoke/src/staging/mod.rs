@@ -209,10 +209,11 @@ impl Staging {
         }
     }
 
-    /// The preview is sealed, or was the same as before.
-    pub fn preview_made(&mut self, case: &CaseId, digest: Hash) {
+    /// The preview is sealed, or was the same as before; it has pictures of these frames, of so many bytes each.
+    pub fn preview_made(&mut self, case: &CaseId, digest: Hash, frames: &[((StagingId, u32), usize)]) {
         if let Some(case) = self.cases.get_mut(case) {
             case.record.preview = Some(digest);
+            case.picture(frames);
             // At the first Instance it told of one; it is told again when all are here.
             case.preview = if case.assembly == Assembly::Complete { Due::No } else { Due::WhenComplete };
         }
@@ -300,6 +301,10 @@ impl Case {
             return Some(((1, class.of_preview(), 0), Task::Preview(self.id)));
         }
         if let Some(run) = self.run(rules, now) {
+            // What is packed leaves this disk: before the first part of a Series goes, its pictures are made.
+            if self.lacks_pictures(&run) {
+                return Some(((1, class.of_preview(), 0), Task::Preview(self.id)));
+            }
             return Some(((2, class, run.bytes), Task::Part(run)));
         }
         (complete && self.is_packed()).then_some(((0, class, 0), Task::Close(self.id)))
@@ -377,7 +382,15 @@ pub(crate) mod tests {
         let seen = Some(SeriesSeen::of(&staged[0].instance));
         (
             manifest,
-            PartRecord { sealed, seen, traces: staged.iter().map(|s| s.trace).collect(), damaged: 0, piece: 0, step },
+            PartRecord {
+                sealed,
+                seen,
+                traces: staged.iter().map(|s| s.trace).collect(),
+                damaged: 0,
+                stored: 0,
+                piece: 0,
+                step,
+            },
         )
     }
 
@@ -391,7 +404,7 @@ pub(crate) mod tests {
                     "order".to_owned()
                 }
                 Task::Preview(case) => {
-                    staging.preview_made(&case, Hash([2; 32]));
+                    staging.preview_made(&case, Hash([2; 32]), &[]);
                     "preview".to_owned()
                 }
                 Task::Announce(_, manifest) => {
@@ -422,6 +435,17 @@ pub(crate) mod tests {
         assert_eq!(staging.next(Mono(10 * SECOND)), Next::At(Mono(60 * SECOND)));
         assert_eq!(drain(&mut staging, Mono(60 * SECOND)), ["preview", "close"]);
         assert_eq!(staging.next(Mono(90 * SECOND)), Next::Idle);
+    }
+
+    #[test]
+    fn a_series_that_grew_since_its_preview_is_pictured_again_before_it_leaves_the_disk() {
+        let mut staging = staging();
+        staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
+        assert_eq!(drain(&mut staging, Mono(0)), ["order", "preview"]);
+        staging.take_in(received("1", "1.1", "b", 2, 2), Mono(SECOND));
+        assert_eq!(drain(&mut staging, Mono(11 * SECOND)), ["preview", "Series of 2", "announce"]);
+        staging.take_in(received("1", "1.1", "c", 3, 3), Mono(12 * SECOND));
+        assert_eq!(drain(&mut staging, Mono(22 * SECOND)), ["Series of 1", "announce"], "once a Series");
     }
 
     #[test]
@@ -465,7 +489,7 @@ pub(crate) mod tests {
         while let Next::Task(task @ (Task::Order(_) | Task::Preview(_))) = staging.next(Mono(0)) {
             match task {
                 Task::Order(case) => publish(staging, &case),
-                Task::Preview(case) => staging.preview_made(&case, Hash([1; 32])),
+                Task::Preview(case) => staging.preview_made(&case, Hash([1; 32]), &[]),
                 _ => unreachable!("matched above"),
             }
         }

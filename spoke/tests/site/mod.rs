@@ -43,6 +43,7 @@ use radmesh_protocol::{
 };
 use radmesh_spoke::{Chance, Latest, Parts, Settings, Spoke, modality::Modality};
 use radmesh_store::{Medium, Store};
+use radmesh_worker::{Place, Workers};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -152,6 +153,7 @@ pub(crate) struct Start {
     pub(crate) member: Membership,
     pub(crate) modalities: Vec<Modality>,
     pub(crate) seed: u64,
+    pub(crate) coder: Place,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,7 +164,14 @@ pub(crate) enum Membership {
 
 impl Start {
     pub(crate) fn on(medium: Arc<dyn Medium>) -> Self {
-        Self { medium, quiet: Millis::from_secs(60), member: Membership::Member, modalities: Vec::new(), seed: 1 }
+        Self {
+            medium,
+            quiet: Millis::from_secs(60),
+            member: Membership::Member,
+            modalities: Vec::new(),
+            seed: 1,
+            coder: Place::InProcess,
+        }
     }
 }
 
@@ -245,6 +254,7 @@ impl Site {
             commands: commands.clone(),
             clock,
             chance: Chance::new(ChaCha20Rng::seed_from_u64(start.seed)),
+            workers: Arc::new(Workers::new(start.coder)),
             settings: Settings {
                 ae_title: "RADMESH".parse().unwrap(),
                 quiet: start.quiet,

@@ -27,12 +27,15 @@ fuzz_target!(|input: (Vec<u16>, Vec<u8>)| {
     let expected: Vec<Content> =
         sizes.iter().map(|bytes| Content { bytes: u64::from(*bytes), hash: [0; 32] }).collect();
     let left = Cell::new(expected.iter().map(|content| content.bytes).sum());
-    // Past the head, so that the frame itself is reached.
-    let mut coded = vec![1, 1];
-    coded.extend((sizes.len() as u32).to_be_bytes());
-    coded.extend(sizes.iter().flat_map(|bytes| u64::from(*bytes).to_be_bytes()));
-    coded.extend(&stream);
-    for coded in [&coded, &stream] {
+    // Past the head of each encoding, so that what follows is reached.
+    let headed = |encoding: u8| {
+        let mut coded = vec![encoding, 1];
+        coded.extend((sizes.len() as u32).to_be_bytes());
+        coded.extend(sizes.iter().flat_map(|bytes| u64::from(*bytes).to_be_bytes()));
+        coded.extend(&stream);
+        coded
+    };
+    for coded in [&headed(1), &headed(3), &stream] {
         left.set(expected.iter().map(|content| content.bytes).sum());
         let _ = decode(coded.as_slice(), &expected, |_| Ok(Box::new(Allowed(&left))));
     }

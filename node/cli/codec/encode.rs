@@ -1,0 +1,238 @@
+//! `radmesh codec encode`: DICOM files into fewer bytes.
+
+use super::archive::{self, Head, Named, name_of};
+use crate::cli::{CliError, codec_worker, files::collect, given, print, print::say, private};
+use clap::{Args, ValueEnum};
+use radmesh_codec::{
+    group::{Profile, Source},
+    scan::{Fact, Form, scan},
+};
+use radmesh_worker::{Coded, EncodeFault, Form as Coding, Workers};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Seek, Write},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// The files of a Series are coded with each other, on all cores. What was coded is decoded again and compared before it
+/// is written. A file that is no DICOM, or has no Study or SOP Instance UID, is refused by name, and the others go on.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Encode {
+    /// Files and folders.
+    #[arg(required = true, value_name = "IN")]
+    paths: Vec<PathBuf>,
+    /// The file to make; one that is there is never overwritten. It is not sealed.
+    #[arg(long, value_name = "F")]
+    out: PathBuf,
+    /// What it is judged by.
+    #[arg(long, default_value = "max")]
+    profile: Judged,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Judged {
+    /// Fewest bytes.
+    Max,
+    /// Speed, for a few bytes more.
+    Fast,
+}
+
+/// One file that is coded.
+#[derive(Debug)]
+struct Input {
+    path: PathBuf,
+    name: Vec<String>,
+    bytes: u64,
+    /// Its place in its Series: (0020,0013), and the UID where devices number nothing.
+    place: (u64, String),
+}
+
+impl Source for Input {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(BufReader::new(File::open(&self.path)?)))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Encode {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        // Said before an hour of coding, not after.
+        if fs::symlink_metadata(&self.out).is_ok() {
+            return Err(self.refused(io::ErrorKind::AlreadyExists.into()));
+        }
+        let (series, refused) = self.look()?;
+        if series.is_empty() {
+            return Err(CliError::user("no file was taken").hint("name DICOM files, or folders that hold some"));
+        }
+        let out = private::create_new(&self.out).map_err(|error| self.refused(error))?;
+        // Half a file would look like a whole one.
+        let tally = self.write(BufWriter::new(out), series).inspect_err(|_| drop(fs::remove_file(&self.out)))?;
+        if tally.as_received > 0 {
+            eprintln!("{} files are stored as they are: the coder failed on them", tally.as_received);
+        }
+        say!(
+            "{} files, {}, in {}: {}, {:.2} to 1; {refused} refused",
+            tally.files,
+            print::bytes(tally.received),
+            self.out.display(),
+            print::bytes(tally.written),
+            tally.received as f64 / tally.written as f64
+        );
+        Ok(())
+    }
+
+    fn refused(&self, error: io::Error) -> CliError {
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => CliError::user(format!("{} is there already", self.out.display()))
+                .hint("nothing is overwritten: choose another name for --out"),
+            _ => given(&self.out)(error),
+        }
+    }
+
+    /// What is to be coded, by Series, and how many files are refused.
+    fn look(&self) -> Result<(BTreeMap<String, Vec<Input>>, usize), CliError> {
+        let mut files = Vec::new();
+        for named in &self.paths {
+            let mut below = Vec::new();
+            collect(named, &mut below)?;
+            for (path, bytes) in below {
+                files.push((name_of(&path, named)?, path, bytes));
+            }
+        }
+        let (mut series, mut names) = (BTreeMap::<String, Vec<Input>>::new(), BTreeSet::new());
+        let (mut refused, mut done) = (0, 0);
+        let total = files.iter().map(|(_, _, bytes)| bytes).sum();
+        let mut progress = print::Progress::new("looking", print::Unit::Bytes, total);
+        for (name, path, bytes) in files {
+            done += bytes;
+            let file = File::open(&path).map_err(given(&path))?;
+            match scan(BufReader::new(file), Form::File) {
+                Ok(found) => {
+                    if !names.insert(name.clone()) {
+                        return Err(CliError::user(format!("two files would both be called {}", name.join("/")))
+                            .hint("name the folder that holds both, or code them into two files"));
+                    }
+                    let uid = found.sop_instance.as_str().to_owned();
+                    let number = found.facts.text(Fact::InstanceNumber);
+                    let number = number.and_then(|text| text.shown().trim().parse().ok()).unwrap_or(u64::MAX);
+                    let of = found.series.as_ref().map_or_else(|| uid.clone(), |series| series.as_str().to_owned());
+                    series.entry(of).or_default().push(Input { path, name, bytes, place: (number, uid) });
+                }
+                Err(why) => {
+                    refused += 1;
+                    eprintln!("refused {}: {why}", path.display());
+                }
+            }
+            progress.at(done, total);
+        }
+        progress.done();
+        series.values_mut().for_each(|inputs| inputs.sort_by(|one, other| one.place.cmp(&other.place)));
+        Ok((series, refused))
+    }
+
+    fn write(&self, mut out: BufWriter<File>, series: BTreeMap<String, Vec<Input>>) -> Result<Tally, CliError> {
+        let written = given(&self.out);
+        archive::begin(&mut out).map_err(written)?;
+        let workers = codec_worker::workers();
+        let mut tally = Tally::default();
+        let total = series.values().flatten().map(|input| input.bytes).sum();
+        let mut progress = print::Progress::new("coding", print::Unit::Bytes, total);
+        for inputs in series.into_values() {
+            self.write_series(&workers, &inputs, |coded| {
+                tally.add(&coded);
+                self.write_group(&mut out, &inputs, coded)?;
+                progress.at(tally.received, total);
+                Ok(())
+            })?;
+        }
+        let end = archive::end(&mut out, tally.groups).and_then(|()| out.flush());
+        let synced = end.and_then(|()| out.get_ref().sync_all().and_then(|()| out.get_ref().metadata()));
+        tally.written = synced.map_err(given(&self.out))?.len();
+        progress.done();
+        Ok(tally)
+    }
+
+    fn write_series(
+        &self,
+        workers: &Workers,
+        inputs: &[Input],
+        mut give: impl FnMut(Coded<File>) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let profile = match self.profile {
+            Judged::Max => Profile::Max,
+            Judged::Fast => Profile::Fast,
+        };
+        let sources: Vec<&(dyn Source + Sync)> = inputs.iter().map(|input| input as _).collect();
+        let number = AtomicU64::new(0);
+        let fresh = || spool(&self.out, number.fetch_add(1, Ordering::Relaxed));
+        let done = workers.series(&sources, profile, fresh, |coded| give(coded).map_err(Stopped::Out));
+        done.map_err(|stopped| match stopped {
+            Stopped::Out(error) => error,
+            Stopped::Coder(EncodeFault::Source { index, why }) => {
+                CliError::user(format!("{}: {why}", inputs[index].path.display()))
+                    .hint("see that the file may be read and that nobody is writing it, and run the command again")
+            }
+            Stopped::Coder(EncodeFault::Write(error)) => given(&self.out)(error),
+            Stopped::Coder(fault) => CliError::internal(fault.to_string()),
+        })
+    }
+
+    fn write_group(&self, out: &mut BufWriter<File>, inputs: &[Input], mut coded: Coded<File>) -> Result<(), CliError> {
+        let named = inputs[coded.instances.clone()].iter().zip(&coded.stats.contents);
+        let files = named
+            .map(|(input, content)| Named { name: input.name.clone(), bytes: content.bytes, hash: content.hash })
+            .collect();
+        let head = Head { files, coded_bytes: coded.stats.coded_bytes };
+        let copy = archive::write_head(out, &head)
+            .and_then(|()| coded.out.rewind())
+            .and_then(|()| io::copy(&mut coded.out, out));
+        copy.map(drop).map_err(given(&self.out))
+    }
+}
+
+enum Stopped {
+    Out(CliError),
+    Coder(EncodeFault),
+}
+
+impl From<EncodeFault> for Stopped {
+    fn from(fault: EncodeFault) -> Self {
+        Self::Coder(fault)
+    }
+}
+
+/// What was coded.
+#[derive(Debug, Default)]
+struct Tally {
+    files: usize,
+    as_received: usize,
+    groups: u32,
+    received: u64,
+    written: u64,
+}
+
+impl Tally {
+    fn add(&mut self, coded: &Coded<File>) {
+        self.groups += 1;
+        self.files += coded.instances.len();
+        self.received += coded.stats.received_bytes;
+        if coded.form == Coding::StoredAsReceived {
+            self.as_received += coded.instances.len();
+        }
+    }
+}
+
+/// A file without a name, beside the one that is made: a coded group may be larger than the memory.
+fn spool(out: &Path, number: u64) -> io::Result<File> {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.{number}.part", std::process::id()));
+    let path = out.with_file_name(name);
+    let made = File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(made)
+}
