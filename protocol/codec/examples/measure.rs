@@ -7,19 +7,20 @@
 //! processor, and of several runs the median, so that a busy machine changes little. Coding includes the decoding by
 //! which [`encode`] proves itself.
 
+#[path = "../tests/taken/mod.rs"]
+mod taken;
+
 use radmesh_codec::{
-    group::{Content, Parts, Profile, Source, decode, encode, plan},
+    group::{Parts, Profile, Source, encode, plan},
     scan::{Form, scan},
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
-    cell::RefCell,
     error::Error,
     fs,
-    io::{self, BufRead, Write},
-    rc::Rc,
+    io::{self, BufRead},
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -98,7 +99,7 @@ fn measure(instances: &[Vec<u8>], profile: Profile, repeat: usize) -> Result<Mea
             let (stats, seconds) = timed(|| encode(&sources, profile, &mut stream));
             let stats = stats?;
             encode_seconds += seconds;
-            let (again, seconds) = timed(|| decoded(&stream, &stats.contents));
+            let (again, seconds) = timed(|| taken::decoded(&stream, &stats.contents));
             let again = again?;
             decode_seconds += seconds;
             measured.equal &= again == received;
@@ -112,27 +113,6 @@ fn measure(instances: &[Vec<u8>], profile: Profile, repeat: usize) -> Result<Mea
         measured.decode_seconds.push(decode_seconds);
     }
     Ok(measured)
-}
-
-fn decoded(stream: &[u8], contents: &[Content]) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
-    let taken: Vec<Taken> = contents.iter().map(|_| Taken::default()).collect();
-    let given = taken.clone();
-    decode(stream, contents, move |index| Ok(Box::new(given[index].clone())))?;
-    Ok(taken.iter().map(|taken| taken.0.take()).collect())
-}
-
-/// Takes the bytes of one Instance.
-#[derive(Clone, Default)]
-struct Taken(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Taken {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Bytes of the pixel data's value as received, none where the scanner finds no pixel data.

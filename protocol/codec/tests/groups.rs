@@ -2,31 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod taken;
+
 use proptest::prelude::*;
 use radmesh_codec::{
     EncodingId,
     group::{Content, DecodeError, EncodeError, Parts, Profile, Source, decode, encode, parts, plan, store},
     limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
-use std::{
-    cell::RefCell,
-    io::{self, Read, Write},
-    rc::Rc,
-};
-
-/// Takes the bytes of one Instance.
-#[derive(Clone, Default)]
-struct Taken(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Taken {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use std::io::{self, Read, Write};
+use taken::decoded;
 
 fn coded(instances: &[Vec<u8>]) -> (Vec<u8>, Vec<Content>) {
     let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
@@ -36,13 +21,6 @@ fn coded(instances: &[Vec<u8>]) -> (Vec<u8>, Vec<Content>) {
     assert_eq!(parts(&stream).unwrap(), stats.parts);
     assert_eq!(stats.received_bytes, instances.iter().map(|bytes| bytes.len() as u64).sum::<u64>());
     (stream, stats.contents)
-}
-
-fn decoded(stream: &[u8], expected: &[Content]) -> Result<Vec<Vec<u8>>, DecodeError> {
-    let taken: Vec<Taken> = expected.iter().map(|_| Taken::default()).collect();
-    let outs = taken.clone();
-    decode(stream, expected, move |index| Ok(Box::new(outs[index].clone())))?;
-    Ok(taken.into_iter().map(|taken| taken.0.take()).collect())
 }
 
 fn slices() -> Vec<Vec<u8>> {

@@ -2,29 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod taken;
+
 use proptest::prelude::*;
 use radmesh_codec::{
     EncodingId,
     group::{Content, DecodeError, Profile, Source, decode, encode, parts},
 };
-use std::{
-    cell::RefCell,
-    io::{self, Write},
-    rc::Rc,
-};
-
-#[derive(Clone, Default)]
-struct Taken(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Taken {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use taken::{Taken, decoded};
 
 /// How pixels are laid out.
 #[derive(Debug, Clone)]
@@ -156,18 +141,15 @@ fn pixels(layout: &Layout, kind: Kind, seed: u64) -> Vec<u8> {
 }
 
 fn round_trip(instances: &[Vec<u8>]) -> (Vec<u8>, Vec<Content>) {
-    let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
-    let mut stream = Vec::new();
-    let stats = encode(&sources, Profile::Max, &mut stream).unwrap();
-    assert_eq!(decoded(&stream, &stats.contents).unwrap(), instances);
-    (stream, stats.contents)
+    round_trip_by(instances, Profile::Max)
 }
 
-fn decoded(stream: &[u8], expected: &[Content]) -> Result<Vec<Vec<u8>>, DecodeError> {
-    let taken: Vec<Taken> = expected.iter().map(|_| Taken::default()).collect();
-    let into = taken.clone();
-    decode(stream, expected, move |index| Ok(Box::new(into[index].clone())))?;
-    Ok(taken.into_iter().map(|taken| taken.0.take()).collect())
+fn round_trip_by(instances: &[Vec<u8>], profile: Profile) -> (Vec<u8>, Vec<Content>) {
+    let sources: Vec<&dyn Source> = instances.iter().map(|bytes| bytes as &dyn Source).collect();
+    let mut stream = Vec::new();
+    let stats = encode(&sources, profile, &mut stream).unwrap();
+    assert_eq!(decoded(&stream, &stats.contents).unwrap(), instances);
+    (stream, stats.contents)
 }
 
 fn layouts() -> impl Strategy<Value = Layout> {
@@ -211,6 +193,7 @@ proptest! {
         layout in layouts(),
         kind in prop::sample::select(vec![Kind::Constant, Kind::Noise, Kind::Extremes, Kind::Ramp, Kind::Anatomy, Kind::Text]),
         seeds in prop::collection::vec(any::<u64>(), 1..4),
+        profile in prop::sample::select(vec![Profile::Max, Profile::Fast]),
         missing in 0_usize..3,
         more in prop::collection::vec(any::<u8>(), 0..3),
     ) {
@@ -225,7 +208,7 @@ proptest! {
                 layout.file(index, &pixels)
             })
             .collect();
-        round_trip(&instances);
+        round_trip_by(&instances, profile);
     }
 }
 
@@ -293,4 +276,55 @@ fn an_overlay_in_the_bits_above_costs_next_to_nothing() {
     let (without, _) = round_trip(&plain);
     let (with, _) = round_trip(&marked);
     assert!(with.len() < without.len() + 400, "{} against {}", with.len(), without.len());
+}
+
+#[test]
+fn the_fast_profile_is_another_model_and_close_in_bytes() {
+    let instances = slices(4);
+    let (max, _) = round_trip_by(&instances, Profile::Max);
+    let (fast, _) = round_trip_by(&instances, Profile::Fast);
+    assert_ne!(max, fast);
+    assert!(fast.len() * 100 < max.len() * 105, "{} against {}", fast.len(), max.len());
+}
+
+/// The stream of one slice, with these segments in place of its own.
+fn with_segments(segments: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, DecodeError> {
+    let (stream, contents) = round_trip(&slices(1));
+    let headers = 4 + u32::from_be_bytes(*stream[14..].first_chunk().unwrap()) as usize;
+    let mut forged = stream[..14 + headers].to_vec();
+    for segment in segments {
+        forged.extend((segment.len() as u32).to_be_bytes());
+        forged.extend_from_slice(segment);
+    }
+    decoded(&forged, &contents)
+}
+
+/// A segment of one picture of bytes, by a new model.
+fn picture_anew(columns: u16, rows: u16) -> Vec<u8> {
+    let mut segment = vec![2];
+    segment.extend(columns.to_be_bytes());
+    segment.extend(rows.to_be_bytes());
+    segment.extend([1, 0, 0, 0, 0, 0, 1, 0, 1]);
+    segment
+}
+
+#[test]
+fn a_segment_that_asks_for_more_than_its_hole_is_refused_before_anything_is_made_of_it() {
+    let refused = |segment: Vec<u8>| matches!(with_segments(&[segment]), Err(DecodeError::Segment));
+    assert!(refused(picture_anew(u16::MAX, u16::MAX)));
+    assert!(refused(picture_anew(200, 200)), "40,000 bytes, where the slice has 32,768");
+    assert!(refused(picture_anew(20_000, 1)), "more columns than the model takes");
+    assert!(refused(picture_anew(0, 1)));
+    for form in [1, 3, 6, 7, 255] {
+        assert!(refused(vec![form, 0, 1]), "form {form} with nothing in force");
+    }
+    assert!(refused(vec![]));
+}
+
+#[test]
+fn a_stream_may_not_begin_a_model_for_every_few_bytes() {
+    let many = vec![picture_anew(16, 1); 66];
+    assert!(matches!(with_segments(&many), Err(DecodeError::Segment)));
+    let some = vec![picture_anew(16, 1); 60];
+    assert!(matches!(with_segments(&some), Err(DecodeError::EndsEarly)));
 }

@@ -98,7 +98,7 @@ pub enum DecodeError {
 /// Decodes a stream that [`super::encode`] made.
 ///
 /// `expected` is what the manifest's contents declare of each Instance, in order; `out` opens what takes the bytes
-/// of the Instance at that index, in order. Memory is about 9 MiB; time and output are bounded by `expected`, which
+/// of the Instance at that index, in order. Memory is that of the encoding (docs/codec.md); time and output are bounded by `expected`, which
 /// also comes from another node and is itself bounded by [`INSTANCE_BYTES_MAX`].
 ///
 /// # Errors

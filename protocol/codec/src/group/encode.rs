@@ -1,8 +1,8 @@
 //! Codes a group, and decodes it again as it goes.
 //!
 //! A Study that was packed wrongly can't be sent again once the clinic has freed it, so what the coder writes is fed
-//! to a decoder at once, and its bytes are hashed and compared with what was read. Memory is the coder's tables, the
-//! same for ten kilobytes and for an Instance of 500 MB, because bytes pass through and are never gathered.
+//! to a decoder at once, and its bytes are hashed and compared with what was read. Sources pass through and are never
+//! gathered; only the coded bytes of a group of up to [`SPOOLED_BYTES_MAX`] are, so that it can be coded another way.
 
 use super::{
     Content, Parts, Profile, Source, modelled,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     EncodingId,
     limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, SPOOLED_BYTES_MAX, TRIED_BYTES_MAX, WINDOW_LOG},
+    pixel::Effort,
 };
 use std::io::{self, Read, Write};
 use zstd::stream::{raw::CParameter, write};
@@ -86,18 +87,23 @@ pub enum EncodeError {
 /// Codes the Instances of one group, in order, into `out`.
 ///
 /// Every byte that goes to `out` has also gone through a decoder, and the Instances that came out of it are equal, by
-/// length and BLAKE3, to those that were read. Peak memory is about 40 MiB whatever the sizes.
+/// length and BLAKE3, to those that were read. What the model can't give back, or makes larger, is one zstd frame; a group
+/// over [`SPOOLED_BYTES_MAX`] that does not come back is an error instead, and its caller stores it.
 ///
 /// # Errors
 /// [`EncodeError`]; whatever `out` took by then must be dropped.
-pub fn encode(sources: &[&dyn Source], _profile: Profile, out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
+pub fn encode(sources: &[&dyn Source], profile: Profile, out: &mut dyn Write) -> Result<GroupStats, EncodeError> {
     let sizes = checked_sizes(sources)?;
+    let effort = match profile {
+        Profile::Max => Effort::Max,
+        Profile::Fast => Effort::Fast,
+    };
     let bytes: u64 = sizes.iter().sum();
     if bytes > SPOOLED_BYTES_MAX {
-        return modelled::write(sources, &sizes, out);
+        return modelled::write(sources, &sizes, effort, out);
     }
     let mut spool = Vec::new();
-    let modelled = match modelled::write(sources, &sizes, &mut spool) {
+    let modelled = match modelled::write(sources, &sizes, effort, &mut spool) {
         Err(EncodeError::NotEqual) => None,
         written => Some(written?),
     };

@@ -9,7 +9,7 @@
 use super::{
     float::{Lanes, clamp},
     least_squares::{Equations, FEATURES_MAX, Features, Learning, LeastSquares},
-    neighbours::{Beneath, Neighbours, ONE_REFERENCE, QUICK, QUICK_REFERENCE, SPATIAL, TWO_REFERENCES, features},
+    neighbours::{Beneath, FAR, FIRST, NEAR, Neighbours, QUICK, QUICK_REFERENCE, SECOND, features},
     rows::MARGIN,
 };
 
@@ -27,6 +27,15 @@ pub(super) enum References {
     None,
     One,
     Two,
+}
+
+/// How much work a sample is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// All predictors, over all features.
+    Max,
+    /// Without the lasting predictor and the stack, and without the samples further away.
+    Fast,
 }
 
 /// What the experts say of one sample.
@@ -57,15 +66,18 @@ pub(super) struct Experts {
     /// Absolute errors of each expert: this row and the one above.
     errors: [Vec<Lanes>; 2],
     greatest: f32,
+    effort: Effort,
 }
 
 impl Experts {
-    pub(super) fn new(columns: usize, references: References, greatest: u16) -> Self {
-        let (features, quick_features) = match references {
-            References::None => (SPATIAL, QUICK),
-            References::One => (ONE_REFERENCE, QUICK_REFERENCE),
-            References::Two => (TWO_REFERENCES, QUICK_REFERENCE),
+    pub(super) fn new(columns: usize, references: References, effort: Effort, greatest: u16) -> Self {
+        let (beneath, quick_features) = match references {
+            References::None => (0, QUICK),
+            References::One => (FIRST, QUICK_REFERENCE),
+            References::Two => (FIRST + SECOND, QUICK_REFERENCE),
         };
+        let far = if effort == Effort::Max { FAR } else { 0 };
+        let features = NEAR + beneath + far;
         let learning = Learning { features, block: 12, reach: 2, memory: 0.85, prior: 0.01, ridge: 5e-5 };
         let solver = |learning| LeastSquares::new(learning, columns);
         Self {
@@ -80,6 +92,7 @@ impl Experts {
             quick_features,
             errors: std::array::from_fn(|_| vec![[0.0; 8]; columns + 2 * MARGIN]),
             greatest: f32::from(greatest),
+            effort,
         }
     }
 
@@ -129,12 +142,14 @@ impl Experts {
         second: Option<&Beneath>,
     ) -> Opinion {
         let base = around.base();
-        let (large, quick) = features(around, first, second);
+        let is_max = self.effort == Effort::Max;
+        let (large, quick) = features(around, first, second, is_max.then_some(&around.far));
         self.enter(column);
+        let by_large = base + self.large.predict(&large);
         let mut experts = [
-            base + self.large.predict(&large),
+            by_large,
             base + self.nimble.predict(&quick),
-            base + self.lasting.predict(&large),
+            if is_max { base + self.lasting.predict(&large) } else { by_large },
             around.median_edge(),
             match first {
                 Some(reference) => reference.median_edge(around),
@@ -169,7 +184,7 @@ impl Experts {
             stacked[lane] = experts[lane] - blend;
         }
         let limit = (experts[LARGE] - experts[NIMBLE]).abs() + (experts[LARGE] - experts[LASTING]).abs() + 0.5;
-        let shift = clamp(self.stack.predict(&stacked), -limit, limit);
+        let shift = if is_max { clamp(self.stack.predict(&stacked), -limit, limit) } else { 0.0 };
         let prediction = blend + shift * STACKED;
         Opinion { experts, blend, prediction, large, quick, stacked, base }
     }
@@ -180,15 +195,19 @@ impl Experts {
         if self.large.is_new(column) {
             self.absorb_large();
             self.large.enter(column);
-            self.lasting.enter(column);
+            if self.effort == Effort::Max {
+                self.lasting.enter(column);
+            }
         }
         if self.nimble.is_new(column) {
             self.nimble.absorb(&self.gathered_quick);
             self.gathered_quick.clear();
             self.nimble.enter(column);
-            self.stack.absorb(&self.gathered_stack);
-            self.gathered_stack.clear();
-            self.stack.enter(column);
+            if self.effort == Effort::Max {
+                self.stack.absorb(&self.gathered_stack);
+                self.gathered_stack.clear();
+                self.stack.enter(column);
+            }
         }
     }
 
@@ -207,8 +226,10 @@ impl Experts {
         if column == 0 {
             self.errors[0][..MARGIN].fill(errors);
         }
-        opinion.stacked[EXPERTS] = sample - opinion.blend;
-        self.gathered_stack.add(&opinion.stacked, EXPERTS, weight);
+        if self.effort == Effort::Max {
+            opinion.stacked[EXPERTS] = sample - opinion.blend;
+            self.gathered_stack.add(&opinion.stacked, EXPERTS, weight);
+        }
         opinion.quick[self.quick_features] = sample - opinion.base;
         self.gathered_quick.add(&opinion.quick, self.quick_features, weight);
         opinion.large[self.features] = sample - opinion.base;

@@ -26,5 +26,6 @@ mod rows;
 mod runs;
 mod simd;
 
+pub(crate) use experts::Effort;
 pub(crate) use pictures::{Area, Band, Chained, Dimensions, Pictures, Reading, Writing};
 pub(crate) use ranks::{Occurring, Ranks};

@@ -10,16 +10,17 @@ use super::{
 
 /// Rows that a neighbourhood reaches: its own and four above.
 pub(super) const ROWS: usize = 5;
-/// Features of the picture itself.
-pub(super) const SPATIAL: usize = 20;
-/// With those of one reference, and of two.
-pub(super) const ONE_REFERENCE: usize = SPATIAL + 10;
-pub(super) const TWO_REFERENCES: usize = ONE_REFERENCE + 5;
+/// Features of the picture itself: the nearest samples, and those further away.
+pub(super) const NEAR: usize = 12;
+pub(super) const FAR: usize = 8;
+/// Features of a first reference, and of a second.
+pub(super) const FIRST: usize = 10;
+pub(super) const SECOND: usize = 5;
 /// The same for the quick predictor.
 pub(super) const QUICK: usize = 6;
 pub(super) const QUICK_REFERENCE: usize = QUICK + 6;
 
-const _: () = assert!(TWO_REFERENCES < FEATURES_MAX);
+const _: () = assert!(NEAR + FIRST + SECOND + FAR < FEATURES_MAX);
 
 /// Samples before this one in the order of coding.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +38,7 @@ pub(super) struct Neighbours {
     pub(super) www: f32,
     pub(super) nnn: f32,
     /// Eight more, further away.
-    pub(super) far: [f32; 8],
+    pub(super) far: [f32; FAR],
 }
 
 /// N samples of a row from `at` on.
@@ -79,7 +80,7 @@ impl Neighbours {
     }
 
     #[inline(always)]
-    fn twelve(&self) -> [f32; 12] {
+    fn near(&self) -> [f32; NEAR] {
         [self.w, self.n, self.nw, self.ne, self.ww, self.nn, self.nne, self.nee, self.nww, self.nnw, self.www, self.nnn]
     }
 
@@ -171,31 +172,43 @@ impl Beneath {
     }
 }
 
-/// Features for the large predictors and the quick one.
+/// Features for the large predictors and the quick one; `far` are those of the samples further away, if they are asked
+/// for, and stand last.
 #[inline(always)]
-pub(super) fn features(around: &Neighbours, first: Option<&Beneath>, second: Option<&Beneath>) -> (Features, Features) {
+pub(super) fn features(
+    around: &Neighbours,
+    first: Option<&Beneath>,
+    second: Option<&Beneath>,
+    far: Option<&[f32; FAR]>,
+) -> (Features, Features) {
     let base = around.base();
     let (mut large, mut quick) = ([0.0; FEATURES_MAX], [0.0; FEATURES_MAX]);
-    for (to, from) in large.iter_mut().zip(around.twelve().into_iter().chain(around.far)) {
+    for (to, from) in large.iter_mut().zip(around.near()) {
         *to = from - base;
     }
     quick[..QUICK].copy_from_slice(&large[..QUICK]);
+    let mut next = NEAR;
     if let Some(reference) = first {
         let own = reference.base();
         let [[nw, n, ne], [w, here, e], [sw, s, se]] = reference.near;
-        large[SPATIAL] = own - base;
-        for (to, from) in large[SPATIAL + 1..].iter_mut().zip([here, e, s, w, n, se, sw, ne, nw]) {
+        large[next] = own - base;
+        for (to, from) in large[next + 1..].iter_mut().zip([here, e, s, w, n, se, sw, ne, nw]) {
             *to = from - own;
         }
-        quick[QUICK..QUICK_REFERENCE].copy_from_slice(&large[SPATIAL..SPATIAL + 6]);
+        quick[QUICK..QUICK_REFERENCE].copy_from_slice(&large[next..next + 6]);
+        next += FIRST;
     }
     if let Some(reference) = second {
         let own = reference.base();
         let [_, [w, here, e], [_, s, _]] = reference.near;
-        for (to, from) in large[ONE_REFERENCE..].iter_mut().zip([here, e, s, w]) {
+        for (to, from) in large[next..].iter_mut().zip([here, e, s, w]) {
             *to = from - own;
         }
-        large[ONE_REFERENCE + 4] = own - base;
+        large[next + 4] = own - base;
+        next += SECOND;
+    }
+    for (to, from) in large[next..].iter_mut().zip(far.into_iter().flatten()) {
+        *to = from - base;
     }
     (large, quick)
 }

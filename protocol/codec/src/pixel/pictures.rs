@@ -6,7 +6,7 @@
 
 use super::{
     coder::{Coder, Decoder, Encoder},
-    experts::References,
+    experts::{Effort, References},
     plane::Plane,
     ranks::Ranks,
     rows::Reference,
@@ -70,9 +70,9 @@ impl Dimensions {
 
 impl Pictures {
     /// `ranks` has one for each plane.
-    pub(crate) fn new(dimensions: Dimensions, ranks: Vec<Ranks>) -> Self {
+    pub(crate) fn new(dimensions: Dimensions, ranks: Vec<Ranks>, effort: Effort) -> Self {
         let plane = |(index, (area, ranks)): (usize, (&Area, &Ranks))| {
-            Plane::new(area.columns, ranks.greatest(), dimensions.references(index))
+            Plane::new(area.columns, ranks.greatest(), dimensions.references(index), effort)
         };
         let planes: Vec<Plane> = dimensions.planes.iter().zip(&ranks).enumerate().map(plane).collect();
         let before = planes.iter().map(|_| [None, None]).collect();

@@ -9,7 +9,7 @@ use super::{
     coder::Coder,
     decisions::{CONTEXTS, Decisions},
     energy::{Energy, Expected, Scales},
-    experts::{EXPERTS, Experts, LARGE, LASTING, MEDIAN, NIMBLE, Opinion, References},
+    experts::{EXPERTS, Effort, Experts, LARGE, LASTING, MEDIAN, NIMBLE, Opinion, References},
     float::{clamp, max},
     neighbours::{Beneath, Neighbours, ROWS},
     pictures::Band,
@@ -41,7 +41,7 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    pub(super) fn new(columns: usize, greatest: u16, references: References) -> Self {
+    pub(super) fn new(columns: usize, greatest: u16, references: References, effort: Effort) -> Self {
         Self {
             columns,
             greatest,
@@ -52,7 +52,7 @@ impl Plane {
             signed: Rows::new(columns),
             first: Around::new(columns),
             second: Around::new(columns),
-            experts: Experts::new(columns, references, greatest),
+            experts: Experts::new(columns, references, effort, greatest),
             bias: Bias::new(),
             scales: Scales::new(),
             decisions: Decisions::new(),
@@ -158,7 +158,7 @@ impl Plane {
         let expected = self.scales.expected(&energy);
         let spread = max(expected.gradient, 0.02);
         let frame = Frame::new(prediction, spread, self.greatest, energy.level);
-        let contexts = contexts(&frame, &energy, &around, first.as_ref(), &opinion, signs, prediction, spread);
+        let contexts = contexts(&frame, &energy, &around, first.as_ref(), &opinion, signs);
         let lines = self.decisions.lines(&contexts);
         let distributions = distributions(&opinion, &expected, prediction, self.references);
         let found = frame.code(coder, &mut self.decisions, &lines, &distributions, truth as i32) as f32;
@@ -219,7 +219,6 @@ fn distributions(opinion: &Opinion, expected: &Expected, prediction: f32, refere
 
 /// The contexts of a sample's counters.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "all that is known of a sample")]
 fn contexts(
     frame: &Frame,
     energy: &Energy,
@@ -227,11 +226,10 @@ fn contexts(
     first: Option<&Beneath>,
     opinion: &Opinion,
     signs: [usize; 3],
-    prediction: f32,
-    spread: f32,
 ) -> [u32; CONTEXTS] {
     let Opinion { experts, .. } = opinion;
-    let (centre, bits) = (frame.centre as f32, frame.step_bits);
+    let Frame { prediction, spread, step_bits: bits, .. } = *frame;
+    let centre = frame.centre as f32;
     let (level, half) = (energy.level as u32, energy.level as u32 / 2);
     let shift = bits.saturating_sub(2);
     // Difference to the centre in quarter steps, within a limit.

@@ -35,6 +35,9 @@ impl Distributions {
 /// Where the decisions of a sample start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
+    /// What is predicted, and how far off that is expected to be.
+    pub(super) prediction: f32,
+    pub(super) spread: f32,
     /// The first value of the upper side.
     pub(super) centre: i32,
     /// Bits of a step.
@@ -52,14 +55,14 @@ const STEPS: usize = 31;
 
 impl Frame {
     #[inline(always)]
-    pub(super) fn new(prediction: f32, expected: f32, greatest: u16, level: usize) -> Self {
+    pub(super) fn new(prediction: f32, spread: f32, greatest: u16, level: usize) -> Self {
         let greatest = i32::from(greatest);
         let centre = (prediction as i32 + 1).min(greatest.max(1));
         let mut step_bits = 0;
-        while ((1 << step_bits) as f32) < expected * STEP && step_bits < 12 {
+        while ((1 << step_bits) as f32) < spread * STEP && step_bits < 12 {
             step_bits += 1;
         }
-        Self { centre, step_bits, greatest, level }
+        Self { prediction, spread, centre, step_bits, greatest, level }
     }
 
     /// Codes `sample`, or decodes and returns it.
@@ -73,7 +76,7 @@ impl Frame {
         sample: i32,
     ) -> i32 {
         let Distributions { means, sharpness } = distributions;
-        let Self { centre, step_bits, greatest, level } = *self;
+        let Self { centre, step_bits, greatest, level, .. } = *self;
         let edge = centre as f32 - 0.5;
         let mut odds = [0.0; 8];
         for lane in 0..8 {

@@ -6,7 +6,7 @@
 //! in the coded stream, so that decoding never has to understand a header.
 
 use crate::{
-    limits::{BAND_SAMPLES, CHAINED_SAMPLES_MAX, FRAME_SAMPLES_MAX},
+    limits::{BAND_SAMPLES, CHAINED_SAMPLES_MAX, COLUMNS_MAX, FRAME_SAMPLES_MAX},
     pixel::{Area, Chained, Dimensions, Occurring, Ranks},
     scan::{Fact, Scan},
 };
@@ -132,6 +132,7 @@ impl Raster {
         let splits = self.split == 0
             || (is_single && self.split < 16 && self.flip == 0 && matches!(self.cell, Cell::Little | Cell::Big));
         pixels > 0
+            && usize::from(self.columns) <= COLUMNS_MAX
             && splits
             && (self.cell != Cell::Bit || (is_single && pixels.is_multiple_of(8)))
             && (!long || is_single)
@@ -170,11 +171,11 @@ impl Raster {
     }
 
     /// What the pixel model is made for.
-    pub(super) fn dimensions(&self, chained: Chained) -> Dimensions {
+    pub(super) fn dimensions(&self) -> Dimensions {
         let rows = usize::from(self.rows);
         let mut planes: Vec<Area> = self.columns().into_iter().map(|columns| Area { columns, rows }).collect();
         self.lead_first(&mut planes);
-        let chained = if self.samples(rows) <= CHAINED_SAMPLES_MAX { chained } else { Chained::No };
+        let chained = if self.samples(rows) <= CHAINED_SAMPLES_MAX { Chained::Yes } else { Chained::No };
         Dimensions { planes, chained }
     }
 
@@ -334,7 +335,7 @@ mod tests {
                 .map(|at| (seed.wrapping_mul(at as u64 * 2 + 1) >> 29) as u8)
                 .collect();
             let mut planes = raster.unpack(&bytes);
-            let areas = raster.dimensions(Chained::Yes).planes;
+            let areas = raster.dimensions().planes;
             prop_assert!(planes.iter().zip(&areas).all(|(plane, area)| plane.len() == area.columns * area.rows));
             prop_assert_eq!(raster.pack(&mut planes), bytes);
             prop_assert_eq!(Raster::parse(raster.to_bytes()), Some(raster));

@@ -4,7 +4,7 @@ use super::raster::Raster;
 use crate::{
     frame::{self, Samples, Shape},
     limits::{CHAINED_SAMPLES_MAX, HOLES_KEPT_BYTES},
-    pixel::{Area, Chained, Dimensions, Pictures, Ranks},
+    pixel::{Area, Chained, Dimensions, Effort, Pictures, Ranks},
 };
 use std::collections::VecDeque;
 
@@ -29,6 +29,29 @@ impl Form {
     }
 }
 
+/// Which model a segment of a new raster or recipe is coded by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Model {
+    /// The one in force goes on, with its ranks.
+    Kept,
+    /// A new one.
+    New(Effort),
+}
+
+impl Model {
+    pub(super) const fn to_byte(self) -> u8 {
+        match self {
+            Self::Kept => 0,
+            Self::New(Effort::Max) => 1,
+            Self::New(Effort::Fast) => 2,
+        }
+    }
+
+    pub(super) fn parse(byte: u8) -> Option<Self> {
+        [Self::Kept, Self::New(Effort::Max), Self::New(Effort::Fast)].get(usize::from(byte)).copied()
+    }
+}
+
 /// Native pictures of one raster.
 pub(super) struct Native {
     pub(super) raster: Raster,
@@ -39,8 +62,8 @@ pub(super) struct Native {
 
 impl Native {
     /// `sent` has a list for each that the raster asks for.
-    pub(super) fn new(raster: Raster, chained: Chained, sent: Vec<Ranks>) -> Self {
-        let pictures = Pictures::new(raster.dimensions(chained), raster.ranks(sent));
+    pub(super) fn new(raster: Raster, effort: Effort, sent: Vec<Ranks>) -> Self {
+        let pictures = Pictures::new(raster.dimensions(), raster.ranks(sent), effort);
         Self { raster, pictures, rows_done: 0 }
     }
 
@@ -70,8 +93,8 @@ pub(super) fn dimensions(shape: &Shape) -> Dimensions {
 }
 
 impl Coded {
-    pub(super) fn new(shape: Shape, recipe: Vec<u8>, ranks: Vec<Ranks>) -> Self {
-        let pictures = Pictures::new(dimensions(&shape), ranks);
+    pub(super) fn new(shape: Shape, recipe: Vec<u8>, effort: Effort, ranks: Vec<Ranks>) -> Self {
+        let pictures = Pictures::new(dimensions(&shape), ranks, effort);
         Self { shape, recipe, pictures }
     }
 

@@ -6,17 +6,17 @@
 
 use super::{
     raster::Raster,
-    segment::{Coded, Form, Native, Recent, dimensions},
+    segment::{Coded, Form, Model, Native, Recent, dimensions},
 };
 use crate::{
     frame,
     group::{decode::DecodeError, stream::Split},
     header::{self, Header},
     limits::{
-        FRAME_SAMPLES_MAX, MODEL_BYTES, MODELS_FREE, RECIPE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_BYTES_MAX,
-        WINDOW_LOG,
+        COLUMNS_MAX, FRAME_SAMPLES_MAX, MODEL_BYTES, MODELS_FREE, RECIPE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX,
+        SEGMENT_BYTES_MAX, WINDOW_LOG,
     },
-    pixel::{Band, Chained, Reading},
+    pixel::{Band, Reading},
 };
 use std::io::Read;
 
@@ -149,14 +149,14 @@ impl Unpacker {
             }
             Form::PicturesAnew => {
                 let raster = Raster::parse(*cut.array()?).ok_or(DecodeError::Segment)?;
-                let chained = if cut.byte()? == 1 { Chained::Yes } else { Chained::No };
+                let Some(Model::New(effort)) = Model::parse(cut.byte()?) else { return Err(DecodeError::Segment) };
                 let (pictures, mut reading) = (cut.u16()?, Reading::new(cut.0));
                 if raster.bytes(raster.band_rows()) as u64 > self.left() {
                     return Err(DecodeError::Segment);
                 }
                 self.begin_model()?;
                 let ranks = (0..raster.lists()).map(|_| reading.ranks()).collect::<Option<Vec<_>>>();
-                let native = Native::new(raster, chained, ranks.ok_or(DecodeError::Segment)?);
+                let native = Native::new(raster, effort, ranks.ok_or(DecodeError::Segment)?);
                 self.pictures(native, pictures, reading, give)
             }
             Form::Frame => {
@@ -219,23 +219,28 @@ impl Unpacker {
     }
 
     fn frame_anew(&mut self, mut cut: Cut<'_>, give: &mut Give<'_>) -> Result<(), DecodeError> {
-        let is_kept = cut.byte()? == 1;
+        let begun = Model::parse(cut.byte()?).ok_or(DecodeError::Segment)?;
         let length = cut.u32()? as usize;
         let (recipe, model) = cut.0.split_at_checked(length).ok_or(DecodeError::Segment)?;
         let recipe = zstd::bulk::decompress(recipe, RECIPE_BYTES_MAX).map_err(DecodeError::Coder)?;
         let shape = frame::shape(&recipe).map_err(|_| DecodeError::Segment)?;
         let bound = (self.left().saturating_mul(SAMPLES_PER_CODED_BYTE_MAX)).min(FRAME_SAMPLES_MAX as u64);
-        if shape.samples() > bound || shape.planes.iter().any(|(columns, rows)| *columns == 0 || *rows == 0) {
+        if shape.samples() > bound
+            || shape.planes.iter().any(|(columns, rows)| *columns == 0 || *rows == 0 || *columns as usize > COLUMNS_MAX)
+        {
             return Err(DecodeError::Segment);
         }
         let mut reading = Reading::new(model);
-        let coded = if is_kept {
-            let kept = self.coded.take().filter(|kept| kept.shape == shape).ok_or(DecodeError::Segment)?;
-            Coded { recipe, ..kept }
-        } else {
-            self.begin_model()?;
-            let ranks = (0..dimensions(&shape).planes.len()).map(|_| reading.ranks()).collect::<Option<Vec<_>>>();
-            Coded::new(shape, recipe, ranks.ok_or(DecodeError::Segment)?)
+        let coded = match begun {
+            Model::Kept => {
+                let kept = self.coded.take().filter(|kept| kept.shape == shape).ok_or(DecodeError::Segment)?;
+                Coded { recipe, ..kept }
+            }
+            Model::New(effort) => {
+                self.begin_model()?;
+                let ranks = (0..dimensions(&shape).planes.len()).map(|_| reading.ranks()).collect::<Option<Vec<_>>>();
+                Coded::new(shape, recipe, effort, ranks.ok_or(DecodeError::Segment)?)
+            }
         };
         self.frame(coded, reading, give)
     }

@@ -6,7 +6,7 @@
 use super::{
     plan::{Pixels, Planned},
     raster::Raster,
-    segment::{Coded, Form, Native, Recent, dimensions},
+    segment::{Coded, Form, Model, Native, Recent, dimensions},
     unpack::Unpacker,
 };
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
         stream::{Split, head},
     },
     header::{self, Residue},
-    limits::{FRAME_SAMPLES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_RECEIVED_BYTES},
-    pixel::{Band, Chained, Occurring, Ranks, Writing},
+    limits::{COLUMNS_MAX, FRAME_SAMPLES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_RECEIVED_BYTES},
+    pixel::{Band, Effort, Occurring, Ranks, Writing},
 };
 use std::{
     io::{self, Read, Write},
@@ -30,6 +30,7 @@ use std::{
 pub(in crate::group) fn write(
     sources: &[&dyn Source],
     sizes: &[u64],
+    effort: Effort,
     out: &mut dyn Write,
 ) -> Result<GroupStats, EncodeError> {
     let planned = sources.iter().enumerate().map(|(index, source)| Planned::read(index, *source));
@@ -41,7 +42,8 @@ pub(in crate::group) fn write(
     out.write_all(&head).map_err(EncodeError::Write)?;
 
     let mut written = Written::new(out, &headers, sizes)?;
-    let mut writer = Writer { sources, planned: &planned, native: None, framed: None, recent: Recent::default() };
+    let mut writer =
+        Writer { sources, planned: &planned, effort, native: None, framed: None, recent: Recent::default() };
     for index in 0..planned.len() {
         writer.instance(index, &mut written)?;
     }
@@ -104,6 +106,7 @@ type Shapes = Vec<(Shape, Vec<Occurring>, u64)>;
 struct Writer<'w> {
     sources: &'w [&'w dyn Source],
     planned: &'w [Planned],
+    effort: Effort,
     /// The model in force, and the Instances whose values it knows.
     native: Option<(Range<usize>, Native)>,
     framed: Option<Framed>,
@@ -157,7 +160,7 @@ impl Writer<'_> {
             None => {
                 let ranks = self.native_ranks(index, raster)?;
                 anew = Some(ranks.clone());
-                (self.run(index), Native::new(raster, Chained::Yes, ranks))
+                (self.run(index), Native::new(raster, self.effort, ranks))
             }
         };
         let per_frame = usize::from(raster.rows).div_ceil(raster.band_rows()) as u64;
@@ -179,7 +182,10 @@ impl Writer<'_> {
             let (count, model) = (bands.to_be_bytes(), writing.finish());
             match anew.take() {
                 None => written.segment(Form::Pictures, &[&count, &model])?,
-                Some(_) => written.segment(Form::PicturesAnew, &[&raster.to_bytes(), &[1], &count, &model])?,
+                Some(_) => written.segment(
+                    Form::PicturesAnew,
+                    &[&raster.to_bytes(), &[Model::New(self.effort).to_byte()], &count, &model],
+                )?,
             }
         }
         self.native = Some((run, native));
@@ -235,10 +241,10 @@ impl Writer<'_> {
             let mut planes: Vec<Vec<u16>> = samples.planes.into_iter().map(|plane| plane.samples).collect();
             let mut writing = Writing::new();
             let mut form = Form::FrameAnew;
-            let mut is_kept = false;
+            let mut begun = Model::New(self.effort);
             let mut now = match coded.take() {
                 Some(coded) if coded.shape == *shape => {
-                    is_kept = true;
+                    begun = Model::Kept;
                     if coded.recipe == recipe {
                         form = Form::Frame;
                     }
@@ -247,7 +253,7 @@ impl Writer<'_> {
                 _ => {
                     let ranks: Vec<Ranks> = lists.iter().map(|list| Ranks::of(list, *count)).collect();
                     ranks.iter().for_each(|ranks| writing.ranks(ranks));
-                    Coded::new(shape.clone(), recipe, ranks)
+                    Coded::new(shape.clone(), recipe, self.effort, ranks)
                 }
             };
             writing.picture(&mut now.pictures, Band::First, &mut planes);
@@ -257,7 +263,7 @@ impl Writer<'_> {
             } else {
                 let recipe = compressed(&now.recipe).map_err(EncodeError::Coder)?;
                 let length = (recipe.len() as u32).to_be_bytes();
-                written.segment(form, &[&[u8::from(is_kept)], &length, &recipe, &model])?;
+                written.segment(form, &[&[begun.to_byte()], &length, &recipe, &model])?;
             }
             self.recent.push(&hole);
             coded = Some(now);
@@ -336,7 +342,8 @@ impl Writer<'_> {
 /// Takes a frame apart, if its samples are no more than decoding will believe.
 fn apart(coding: Coding, hole: &[u8]) -> Option<TakenApart> {
     let bound = (hole.len() as u64).saturating_mul(SAMPLES_PER_CODED_BYTE_MAX).min(FRAME_SAMPLES_MAX as u64);
-    frame::take_apart(coding, hole, bound as usize)
+    let fits = |apart: &TakenApart| apart.samples.planes.iter().all(|plane| plane.width as usize <= COLUMNS_MAX);
+    frame::take_apart(coding, hole, bound as usize).filter(fits)
 }
 
 /// One hole as bytes.
