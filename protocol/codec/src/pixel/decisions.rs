@@ -1,6 +1,7 @@
-//! One binary decision: sixteen opinions of its probability, mixed by weights that learn.
+//! One binary decision: opinions of its probability, mixed by weights that learn.
 //!
-//! Eight come from the predicted distributions and eight from counters in contexts. All are stretched to log odds, added
+//! Eight come from the predicted distributions, eight from counters in contexts, and up to four from candidates that
+//! followed the same neighbourhood before. All are stretched to log odds, added
 //! up with weights and squashed again (logistic mixing, Mahoney's PAQ), and each decision moves the weights down the
 //! gradient of its cost. A last table corrects what the mixture misjudges at this error level (adaptive probability
 //! map, PAQ's APM). Nothing is sent of all this: the decoder learns the same from the same decisions.
@@ -10,6 +11,7 @@ use super::{
     counter::{Counter, Rates, WHOLE},
     energy::LEVELS,
     float::{Lanes, clamp, exp2, log2, sum},
+    seen::{Candidates, SIZES, TRUSTS},
     simd,
 };
 
@@ -21,7 +23,7 @@ pub(super) const SLOTS: usize = 32;
 const TABLE_BITS: u32 = 13;
 /// Sets of weights by decision, and by level and kind of decision.
 pub(super) const DECISIONS: usize = 4096;
-const KINDS: usize = 8;
+const KINDS: usize = 5;
 /// Buckets of the probability map, [`BUCKET`] apart in log odds.
 const BUCKETS: usize = 33;
 const BUCKET: f32 = 0.75;
@@ -34,6 +36,8 @@ const COUNTER_LIMIT: u32 = 255;
 /// How fast weights learn: those of a decision, those of a level.
 const RATE_DECISION: f32 = 0.002;
 const RATE_LEVEL: f32 = 0.0005;
+/// Weight of a candidate's share beside its log odds, which say little of shares near a half.
+const LINEAR: f32 = 8.0;
 /// How fast the probability map learns, and its part in the result.
 const RATE_MAP: f32 = 0.015;
 const SHARE_MAP: f32 = 0.4;
@@ -54,9 +58,12 @@ pub(super) struct Decision {
     pub(super) kind: usize,
 }
 
-/// Where a sample's contexts lie.
+/// Where what is known of a sample lies: its contexts' counters, and the level of its error energy.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines([u32; CONTEXTS]);
+pub(super) struct Lines {
+    contexts: [u32; CONTEXTS],
+    level: usize,
+}
 
 /// Everything that decisions have taught.
 pub(super) struct Decisions {
@@ -64,6 +71,11 @@ pub(super) struct Decisions {
     by_decision: Vec<[Lanes; 2]>,
     by_level: Vec<[Lanes; 2]>,
     map: Vec<u32>,
+    /// How often a candidate said right of a decision, by its trust and the kind of decision.
+    foreseen: Vec<Counter>,
+    /// Weights of the candidates' opinions, and of all by the trust in the best candidate.
+    candidates: Vec<Lanes>,
+    by_trust: Vec<[Lanes; 3]>,
     rates: Rates,
 }
 
@@ -80,19 +92,22 @@ impl Decisions {
             by_decision: vec![first; DECISIONS],
             by_level: vec![[[0.0; 8]; 2]; LEVELS * KINDS],
             map: (0..LEVELS * SLOTS * BUCKETS).map(bucket).collect(),
+            foreseen: vec![Counter::EVEN; TRUSTS * KINDS],
+            candidates: vec![[0.3, 0.3, 0.3, 0.3, 0.0, 0.0, 0.0, 0.0]; DECISIONS],
+            by_trust: vec![[[0.0; 8]; 3]; TRUSTS * KINDS],
             rates: Rates::new(),
         }
     }
 
     /// Finds the lines of a sample's contexts and calls them into the cache.
     #[inline(always)]
-    pub(super) fn lines(&self, contexts: &[u32; CONTEXTS]) -> Lines {
+    pub(super) fn lines(&self, contexts: &[u32; CONTEXTS], level: usize) -> Lines {
         let mut lines = [0; CONTEXTS];
         for (table, (line, context)) in lines.iter_mut().zip(contexts).enumerate() {
             *line = ((table as u32) << TABLE_BITS) | hash(*context, table as u32);
             simd::prefetch(&self.lines, *line as usize);
         }
-        Lines(lines)
+        Lines { contexts: lines, level }
     }
 
     /// Codes a decision. `odds` are the log odds (base 2) that the distributions give a one.
@@ -101,14 +116,15 @@ impl Decisions {
         &mut self,
         coder: &mut C,
         lines: &Lines,
-        level: usize,
         decision: Decision,
         odds: &Lanes,
+        candidates: &Candidates,
         bit: bool,
     ) -> bool {
+        let level = lines.level;
         let slot = decision.slot % SLOTS;
         let mut shares = [0.0; 8];
-        for (share, line) in shares.iter_mut().zip(&lines.0) {
+        for (share, line) in shares.iter_mut().zip(&lines.contexts) {
             *share = self.lines[*line as usize].0[slot].share();
         }
         let mut counted = [0.0; 8];
@@ -121,6 +137,23 @@ impl Decisions {
         for lane in 0..8 {
             products[lane] =
                 (own[0][lane] + common[0][lane]) * odds[lane] + (own[1][lane] + common[1][lane]) * counted[lane];
+        }
+        let is_foreseen = candidates.best > 0;
+        let mut foreseen = [0.0; 8];
+        if is_foreseen {
+            for (place, trust, says) in candidates.opinions() {
+                let share = self.foreseen[trust * KINDS + decision.kind].share();
+                let signed = |x: f32| if says { x } else { -x };
+                foreseen[place] = signed(clamp(log2(share / (1.0 - share)), -ODDS_MAX, ODDS_MAX));
+                foreseen[SIZES + place] = signed((share - 0.5) * LINEAR);
+            }
+            let own = &self.candidates[decision.weights];
+            let common = &self.by_trust[candidates.best * KINDS + decision.kind];
+            for lane in 0..8 {
+                products[lane] += common[0][lane] * odds[lane]
+                    + common[1][lane] * counted[lane]
+                    + (common[2][lane] + own[lane]) * foreseen[lane];
+            }
         }
         let mixed = clamp(sum(&products), -MIXED_MAX, MIXED_MAX);
         let share = 1.0 / (1.0 + exp2(-mixed));
@@ -146,7 +179,21 @@ impl Decisions {
             common[0][lane] += slow * odds[lane];
             common[1][lane] += slow * counted[lane];
         }
-        for line in &lines.0 {
+        if is_foreseen {
+            let own = &mut self.candidates[decision.weights];
+            let common = &mut self.by_trust[candidates.best * KINDS + decision.kind];
+            for lane in 0..8 {
+                common[0][lane] += fast * odds[lane];
+                common[1][lane] += fast * counted[lane];
+                common[2][lane] += fast * foreseen[lane];
+                own[lane] += fast * foreseen[lane];
+            }
+            for (_, trust, says) in candidates.opinions() {
+                let counter = &mut self.foreseen[trust * KINDS + decision.kind];
+                self.rates.learn(counter, says == bit, COUNTER_LIMIT);
+            }
+        }
+        for line in &lines.contexts {
             self.rates.learn(&mut self.lines[*line as usize].0[slot], bit, COUNTER_LIMIT);
         }
         bit

@@ -6,16 +6,17 @@
 
 use super::{
     bias::{Bias, sign},
+    claims::{Claim, Claims},
     coder::Coder,
     decisions::{CONTEXTS, Decisions},
-    energy::{Energy, Expected, Scales},
+    energy::{Energy, Expected, Scales, Wide},
     experts::{EXPERTS, Effort, Experts, LARGE, LASTING, MEDIAN, NIMBLE, Opinion, References},
     float::{clamp, max},
     neighbours::{Beneath, Neighbours, ROWS},
     pictures::Band,
     residual::{Distributions, Frame},
     rows::{Around, MARGIN, Reference, Rows},
-    runs::Runs,
+    seen::{Candidates, Seen},
     simd,
 };
 
@@ -35,8 +36,10 @@ pub(super) struct Plane {
     experts: Experts,
     bias: Bias,
     scales: Scales,
+    wide: Wide,
     decisions: Decisions,
-    runs: Runs,
+    claims: Claims,
+    seen: Seen,
     references: References,
 }
 
@@ -55,8 +58,10 @@ impl Plane {
             experts: Experts::new(columns, references, effort, greatest),
             bias: Bias::new(),
             scales: Scales::new(),
+            wide: Wide::new(columns),
             decisions: Decisions::new(),
-            runs: Runs::new(),
+            claims: Claims::new(),
+            seen: Seen::new(),
             references,
         }
     }
@@ -72,6 +77,7 @@ impl Plane {
         self.errors.clear();
         self.signed.clear();
         self.experts.begin();
+        self.wide.begin();
     }
 
     /// Codes the next row, or decodes it into `samples`. `references` are those that the model was made for.
@@ -123,6 +129,9 @@ impl Plane {
         self.errors.close();
         self.signed.row_mut(0)[MARGIN + self.columns..].fill(0.0);
         self.experts.end_row();
+
+        self.wide.end_row();
+        self.seen.end_row();
     }
 
     #[inline(always)]
@@ -132,14 +141,37 @@ impl Plane {
         let first = (self.references >= References::One).then(|| Beneath::gather(&self.first, column));
         let second = (self.references == References::Two).then(|| Beneath::gather(&self.second, column));
 
-        if let Some(beneath) = first.as_ref().filter(|beneath| beneath.repeats(&around)) {
+        // What is said of the sample outright; what is too unsure to be put still learns.
+        let repeated = first.as_ref().and_then(|first| {
             let was_right = self.experts.was_right(column);
-            if self.runs.repeated(coder, &around, beneath, was_right, truth == beneath.here()) {
-                return self.skip(column, beneath.here());
-            }
+            Claim::repeated(&around, first, was_right)
+        });
+        if let Some(claim) = repeated
+            && self.claims.put(coder, claim, truth) == Some(true)
+        {
+            return self.settle(column, claim, [None; 2]);
         }
-        if around.is_flat() && self.runs.flat(coder, &around, first.as_ref(), truth == around.w) {
-            return self.skip(column, around.w);
+        let flat = Claim::flat(&around, first.as_ref());
+        if let Some(claim) = flat
+            && self.claims.put(coder, claim, truth) == Some(true)
+        {
+            return self.settle(column, claim, [repeated, None]);
+        }
+        let seen = self.seen.look(&around, first.as_ref(), second.as_ref());
+        let mut candidates = Candidates::NONE;
+        let mut followed = None;
+        if let Some((places, found, claim)) = seen {
+            (candidates, followed) = (found, claim);
+            if let Some(claim) = claim {
+                match self.claims.put(coder, claim, truth) {
+                    Some(true) => {
+                        self.seen.learn(places, claim.value, true);
+                        return self.settle(column, claim, [repeated, flat]);
+                    }
+                    Some(false) => candidates.rule_out(claim.value),
+                    None => {}
+                }
+            }
         }
 
         let mut opinion = self.experts.predict(column, &around, first.as_ref(), second.as_ref());
@@ -149,24 +181,31 @@ impl Plane {
             None => (experts[NIMBLE] - experts[LARGE]).abs() + (experts[LARGE] - experts[MEDIAN]).abs() * 0.5,
         };
         let gradient = around.gradient();
-        let energy = Energy::gather(&self.errors, column, gradient, doubt);
+        let energy = Energy::gather(&self.errors, column, gradient, doubt, self.wide.mean(column));
         let (here, up) = (self.signed.row(0), self.signed.row(1));
         let signs = [here[at - 1], up[at], up[at + 1]].map(|error| sign(error, energy.mean));
-        let places = Bias::places(&around, opinion.prediction, energy.level, signs[0], signs[1]);
-        let prediction = clamp(opinion.prediction + self.bias.of(places), 0.0, f32::from(self.greatest));
+        let bias = Bias::places(&around, opinion.prediction, energy.level, signs[0], signs[1]);
+        let prediction = clamp(opinion.prediction + self.bias.of(bias), 0.0, f32::from(self.greatest));
 
         let expected = self.scales.expected(&energy);
-        let spread = max(expected.gradient, 0.02);
-        let frame = Frame::new(prediction, spread, self.greatest, energy.level);
+        let spread = max(expected.wide, 0.02);
+        let frame = Frame::new(prediction, spread, self.greatest);
         let contexts = contexts(&frame, &energy, &around, first.as_ref(), &opinion, signs);
-        let lines = self.decisions.lines(&contexts);
+        let lines = self.decisions.lines(&contexts, energy.level);
         let distributions = distributions(&opinion, &expected, prediction, self.references);
-        let found = frame.code(coder, &mut self.decisions, &lines, &distributions, truth as i32) as f32;
+        let found = frame.code(coder, &mut self.decisions, &lines, &distributions, candidates, truth as i32) as f32;
 
+        for claim in [repeated, flat, followed].into_iter().flatten() {
+            self.claims.learn(claim, found);
+        }
+        if let Some((places, ..)) = seen {
+            self.seen.learn(places, found, followed.is_some_and(|claim| claim.value == found));
+        }
         let error = found - prediction;
         self.errors.row_mut(0)[at] = error.abs();
+        self.wide.learn(column, error.abs());
         self.signed.row_mut(0)[at] = error;
-        self.bias.learn(places, error, 4.0 * spread + 1.0);
+        self.bias.learn(bias, error, 4.0 * spread + 1.0);
         let mut missed = [0.0; EXPERTS];
         for (missed, expert) in missed.iter_mut().zip(&opinion.experts) {
             *missed = (found - expert).abs();
@@ -177,13 +216,19 @@ impl Plane {
         found
     }
 
-    /// A sample that repeats others.
+    /// A sample that is what was claimed; `others` were too unsure to be put, or wrong.
     #[inline(always)]
-    fn skip(&mut self, column: usize, value: f32) -> f32 {
+    fn settle(&mut self, column: usize, claim: Claim, others: [Option<Claim>; 2]) -> f32 {
+        let found = claim.value;
+        self.claims.learn(claim, found);
+        for other in others.into_iter().flatten() {
+            self.claims.learn(other, found);
+        }
         self.errors.row_mut(0)[column + MARGIN] = 0.0;
         self.signed.row_mut(0)[column + MARGIN] = 0.0;
+        self.wide.learn(column, 0.0);
         self.experts.skip(column);
-        value
+        found
     }
 }
 
@@ -206,7 +251,7 @@ fn distributions(opinion: &Opinion, expected: &Expected, prediction: f32, refere
         ],
         sharpness: [
             sharp(expected.gradient),
-            sharp(expected.doubt),
+            sharp(expected.wide),
             sharp(expected.experts[LARGE]),
             sharp(expected.experts[NIMBLE]),
             sharp(expected.experts[fifth]),

@@ -1,7 +1,8 @@
 //! A sample as a few binary decisions around its prediction.
 //!
 //! First the side it lies on, then how far in steps of 2^k (unary, as Golomb 1966 and LOCO-I; wider from the seventh
-//! step on), then its place inside the step by halving. k follows the expected error, so that a sample takes about six
+//! step on), then its place inside the step by halving (below the second halving by the distributions alone, unless a
+//! candidate is left). k follows the expected error, so that a sample takes about six
 //! decisions in the dark and in the noise alike. Each predicted distribution is logistic, whose tail has a closed form:
 //! 1/(1 + 2^z).
 
@@ -9,6 +10,7 @@ use super::{
     coder::Coder,
     decisions::{Decision, Decisions, Lines, ODDS_MAX},
     float::{Lanes, clamp, exp2, log2, max, min},
+    seen::Candidates,
 };
 
 /// Eight logistic distributions of the sample.
@@ -44,8 +46,6 @@ pub(super) struct Frame {
     pub(super) step_bits: u32,
     /// The greatest value there is.
     pub(super) greatest: i32,
-    /// Level of the error energy.
-    pub(super) level: usize,
 }
 
 /// Steps after which they grow.
@@ -55,14 +55,14 @@ const STEPS: usize = 31;
 
 impl Frame {
     #[inline(always)]
-    pub(super) fn new(prediction: f32, spread: f32, greatest: u16, level: usize) -> Self {
+    pub(super) fn new(prediction: f32, spread: f32, greatest: u16) -> Self {
         let greatest = i32::from(greatest);
         let centre = (prediction as i32 + 1).min(greatest.max(1));
         let mut step_bits = 0;
         while ((1 << step_bits) as f32) < spread * STEP && step_bits < 12 {
             step_bits += 1;
         }
-        Self { prediction, spread, centre, step_bits, greatest, level }
+        Self { prediction, spread, centre, step_bits, greatest }
     }
 
     /// Codes `sample`, or decodes and returns it.
@@ -73,17 +73,21 @@ impl Frame {
         decisions: &mut Decisions,
         lines: &Lines,
         distributions: &Distributions,
+        mut candidates: Candidates,
         sample: i32,
     ) -> i32 {
         let Distributions { means, sharpness } = distributions;
-        let Self { centre, step_bits, greatest, level, .. } = *self;
+        let Self { centre, step_bits, greatest, .. } = *self;
         let edge = centre as f32 - 0.5;
         let mut odds = [0.0; 8];
         for lane in 0..8 {
             odds[lane] = clamp((means[lane] - edge) * sharpness[lane], -ODDS_MAX, ODDS_MAX);
         }
         let first = Decision { slot: 0, weights: 0, kind: 0 };
-        let is_upper = decisions.code(coder, lines, level, first, &odds, sample >= centre);
+        candidates.ask(|value| value >= centre);
+        let is_upper = decisions.code(coder, lines, first, &odds, &candidates, sample >= centre);
+        candidates.told(is_upper);
+        candidates.turn(centre, is_upper);
         let upper = usize::from(is_upper);
 
         // From here on distances count outwards from the edge, and `beyond` is the share of each distribution
@@ -106,9 +110,12 @@ impl Frame {
                     19 + upper * 8 + if steps >= 10 { 4 } else { 0 }
                 },
                 weights: 1 + (step_bits as usize * 2 + upper) * 32 + told,
-                kind: (1 + upper * 32 + told).min(7),
+                kind: 1 + told.min(2),
             };
-            if !decisions.code(coder, lines, level, decision, &odds, distance >= low + width) {
+            candidates.ask(|value| value >= low + width);
+            let is_further = decisions.code(coder, lines, decision, &odds, &candidates, distance >= low + width);
+            candidates.told(is_further);
+            if !is_further {
                 at_high = Some(next);
                 break;
             }
@@ -126,25 +133,31 @@ impl Frame {
         while low < high {
             let middle = (low + high + 1) >> 1;
             let next = beyond(middle);
-            let is_further = if depth < 2 {
+            candidates.ask(|value| value >= middle);
+            let is_further = if depth < 2 || candidates.any() {
                 let mut inner = [0.0; 8];
                 for lane in 0..8 {
                     inner[lane] = next[lane] - at_high[lane];
                 }
                 let odds = ratio(&inner, &at_low, &next);
-                let place = if depth == 0 { 0 } else { 1 + usize::from(low & (width >> 1) != 0) };
+                let first = 16 + upper * 8 + usize::from(steps > 0) * 4;
                 let decision = Decision {
-                    slot: 16 + upper * 8 + usize::from(steps > 0) * 4 + place,
-                    weights: 1024 + (step_bits as usize * 2 + upper) * 64 + steps.min(15) * 4 + depth,
-                    kind: 7,
+                    slot: match depth {
+                        0 => first,
+                        1 => first + 1 + usize::from(low & (width >> 1) != 0),
+                        _ => 15,
+                    },
+                    weights: 1024 + (step_bits as usize * 2 + upper) * 64 + steps.min(15) * 4 + depth.min(3),
+                    kind: 4,
                 };
-                decisions.code(coder, lines, level, decision, &odds, distance >= middle)
+                decisions.code(coder, lines, decision, &odds, &candidates, distance >= middle)
             } else {
                 let inner = max((next[0] - at_high[0]) + (next[1] - at_high[1]), 1e-12);
                 let outer = max((at_low[0] - next[0]) + (at_low[1] - next[1]), 1e-12);
                 let p1 = (inner / (inner + outer) * 65_536.0) as u32;
                 coder.bit(distance >= middle, p1.clamp(64, 65_472))
             };
+            candidates.told(is_further);
             if is_further {
                 low = middle;
                 at_low = next;
