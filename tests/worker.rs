@@ -93,15 +93,13 @@ fn a_film_that_kills_the_coder_twice_is_sent_as_received_and_the_node_goes_on() 
     fs::write(&deadly, &noise).unwrap();
     fs::copy(fixtures().join("pydicom/CT_small.dcm"), &film).unwrap();
     send(&spoke, &deadly);
+    // The first to die may be rendering its preview, which is no harm to it.
     let mut killed = BTreeSet::new();
-    while killed.len() < 2 {
-        let child = until("the coder works on the film", || {
-            children(&running[1]).into_iter().find(|pid| !killed.contains(pid))
-        });
-        kill(child);
-        killed.insert(child);
-    }
     let row = until("the film is delivered", || {
+        if let Some(child) = children(&running[1]).into_iter().find(|pid| !killed.contains(pid)) {
+            kill(child);
+            killed.insert(child);
+        }
         let row = study(&spoke, noise.len() as u64);
         (row["delivered"] == true).then_some(row)
     });

@@ -26,6 +26,8 @@ FRAMES = [
     ("pydicom/MR_small_bigendian.dcm", 0),
     ("pydicom/image_dfl.dcm", 0),
     ("pydicom/SC_rgb_jpeg.dcm", 0),
+    ("pydicom-data/emri_small_jpeg_ls_lossless.dcm", 0),
+    ("pydicom-data/emri_small_jpeg_ls_lossless.dcm", 9),
 ]
 
 

@@ -8,7 +8,8 @@ use crate::{
     confine::confine,
     frame::{self, Frame},
     limits::WORDS_CHARS_MAX,
-    message::{Asked, Done, Job, Told, Wire},
+    message::{Asked, Came, Done, Job, Told, Wire},
+    preview::{Allowance, render},
 };
 use radmesh_codec::group::{self, Content, EncodeError, Source};
 use std::{
@@ -49,6 +50,7 @@ fn serve(mut from: impl Read + Send + 'static, to: impl Write + 'static) -> io::
         let done = match job {
             Job::Encode { profile, sizes } => line.encode(profile.into(), &sizes),
             Job::Decode { expected } => line.decode(&expected),
+            Job::Preview { bytes, came, frame, allowed } => line.preview(bytes, &came, frame, allowed),
         };
         line.ask(&Asked::Done(done));
     }
@@ -101,6 +103,20 @@ impl Line {
         let out = self.clone();
         match group::decode(stream, &expected, move |_| Ok(Box::new(out.clone()))) {
             Ok(()) => Done::Decoded,
+            Err(error) => Done::Failed(words(&error)),
+        }
+    }
+
+    fn preview(&self, bytes: u64, came: &Came, frame: u32, allowed: u32) -> Done {
+        let (Some(form), Some(allowance)) = (came.form(), Allowance::of_bytes(allowed)) else {
+            process::exit(NO_SENSE)
+        };
+        match render(&self.source(0, bytes), form, frame, allowance) {
+            Ok(preview) => {
+                // A node that is gone is noticed at the next word.
+                let _ = self.clone().write_all(&preview.image);
+                Done::Pictured { width: preview.width, height: preview.height }
+            }
             Err(error) => Done::Failed(words(&error)),
         }
     }

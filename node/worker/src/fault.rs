@@ -59,6 +59,20 @@ impl DecodeFault {
     }
 }
 
+/// Why a frame has no preview. Nothing else follows from it: its Instance is coded and sent like any other.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewFault {
+    /// It can't be shown; the words are those of [`crate::preview::PreviewError`].
+    #[error("{0}")]
+    None(String),
+    /// Its Instance could not be read.
+    #[error("reading the Instance: {0}")]
+    Read(io::Error),
+    /// The child.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
 /// A job whose child is gone.
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {

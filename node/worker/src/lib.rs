@@ -18,6 +18,6 @@ mod series;
 mod witness;
 mod workers;
 
-pub use fault::{Death, DecodeFault, EncodeFault, Lost};
+pub use fault::{Death, DecodeFault, EncodeFault, Lost, PreviewFault};
 pub use series::{Coded, Form};
 pub use workers::{Place, Workers};

@@ -15,6 +15,8 @@ pub const NODE_BYTES: u64 = 96 * 1024 * 1024;
 pub const TIME_FREE: Duration = Duration::from_secs(30);
 /// And for each of so many received bytes a second: a fifteenth of what the slowest profile codes.
 pub const TIME_BYTES_A_SECOND: u64 = 100_000;
+/// Bytes of an Instance whose preview is made for which a second is allowed: it is read three times, its pixels once.
+pub const PREVIEW_BYTES_A_SECOND: u64 = 1_000_000;
 
 /// Bytes of one frame's body: a job or an answer with 1,024 Instances, at most 42 bytes each.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;

@@ -3,7 +3,11 @@
 //! The child asks for every byte, so that the node never holds more than one buffer of an Instance, however large it
 //! is and however often the coder reads it: received bytes lie encrypted on the disk, and only the node has the keys.
 
-use radmesh_codec::group::{Content, Profile};
+use radmesh_codec::{
+    group::{Content, Profile},
+    scan::Form,
+    uid::TransferSyntax,
+};
 use serde::{Deserialize, Serialize};
 
 /// The node to its child.
@@ -22,6 +26,8 @@ pub(crate) enum Job {
     Encode { profile: Speed, sizes: Vec<u64> },
     /// Decode one: source 0 is the stream; data is what was received, one Instance after the other.
     Decode { expected: Vec<Wire> },
+    /// Render a frame in at most `allowed` bytes: source 0 is its Instance, of `bytes`; data is the picture.
+    Preview { bytes: u64, came: Came, frame: u32, allowed: u32 },
 }
 
 /// [`Profile`] on the pipe.
@@ -65,6 +71,35 @@ impl From<&Wire> for Content {
     }
 }
 
+/// [`Form`] on the pipe.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Came {
+    File,
+    /// In this transfer syntax.
+    DataSet(String),
+}
+
+impl From<&Form> for Came {
+    fn from(form: &Form) -> Self {
+        match form {
+            Form::File => Self::File,
+            Form::DataSet { transfer_syntax } => Self::DataSet(transfer_syntax.as_str().to_owned()),
+        }
+    }
+}
+
+impl Came {
+    /// `None` where a node names a transfer syntax that is none.
+    pub(crate) fn form(&self) -> Option<Form> {
+        match self {
+            Self::File => Some(Form::File),
+            Self::DataSet(uid) => {
+                TransferSyntax::parse(uid).ok().map(|transfer_syntax| Form::DataSet { transfer_syntax })
+            }
+        }
+    }
+}
+
 /// A child to its node. Everything else that it gives is data.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Asked {
@@ -87,6 +122,11 @@ pub(crate) enum Done {
         whole: u64,
     },
     Decoded,
+    /// The picture was given, of so many pixels.
+    Pictured {
+        width: u16,
+        height: u16,
+    },
     /// A source gave more or fewer bytes than it declared, or could not be read.
     Source {
         index: u32,

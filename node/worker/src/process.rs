@@ -6,7 +6,7 @@
 use crate::{
     fault::Death,
     frame::{self, Frame},
-    limits::{DATA_BYTES_MAX, READERS_MAX, TIME_BYTES_A_SECOND, TIME_FREE},
+    limits::{DATA_BYTES_MAX, READERS_MAX, TIME_FREE},
     message::{Asked, Done, Job, Told},
     workers::Program,
 };
@@ -164,9 +164,9 @@ impl Drop for Process {
     }
 }
 
-/// Time for a job that is about so many received bytes.
-pub(crate) fn allowance(bytes: u64) -> Duration {
-    TIME_FREE + Duration::from_secs(bytes / TIME_BYTES_A_SECOND)
+/// Time for a job that is about so many received bytes, of which a second is allowed for each `bytes_a_second`.
+pub(crate) fn allowance(bytes: u64, bytes_a_second: u64) -> Duration {
+    TIME_FREE + Duration::from_secs(bytes / bytes_a_second)
 }
 
 /// What the standard library says before it aborts over an allocation.
@@ -224,6 +224,7 @@ impl Read for Patient {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::TIME_BYTES_A_SECOND;
 
     struct Nothing;
 
@@ -263,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_large_file_has_time_in_proportion() {
-        assert_eq!(allowance(0), TIME_FREE);
-        assert_eq!(allowance(500_000_000), TIME_FREE + Duration::from_secs(5_000));
+        assert_eq!(allowance(0, TIME_BYTES_A_SECOND), TIME_FREE);
+        assert_eq!(allowance(500_000_000, TIME_BYTES_A_SECOND), TIME_FREE + Duration::from_secs(5_000));
     }
 }

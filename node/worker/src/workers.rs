@@ -4,18 +4,24 @@
 //! job gets a new one. Methods block: call them from a thread that may.
 
 use crate::{
-    fault::{Death, DecodeFault, EncodeFault, Lost},
+    fault::{Death, DecodeFault, EncodeFault, Lost, PreviewFault},
+    limits::{PREVIEW_BYTES_A_SECOND, TIME_BYTES_A_SECOND},
     machine,
-    message::{Done, Job, Wire},
+    message::{Came, Done, Job, Wire},
+    preview::{Allowance, Preview, PreviewError, is_picture, limits::SIDE_MAX, render},
     process::{Broken, Process, Work, allowance},
     witness::Witness,
 };
-use radmesh_codec::group::{self, Content, DecodeError, EncodeError, GroupStats, Parts, Profile, Source, Split};
+use radmesh_codec::{
+    group::{self, Content, DecodeError, EncodeError, GroupStats, Parts, Profile, Source, Split},
+    scan::Form,
+};
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
     path::PathBuf,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 /// Where the work is done.
@@ -39,7 +45,7 @@ pub(crate) struct Program {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Coders, decoders: the children of this process.
+/// Coders, decoders, renderers: the children of this process.
 #[derive(Debug)]
 pub struct Workers {
     /// `None`: in the process itself.
@@ -92,7 +98,7 @@ impl Workers {
         let mut work = Encoding { sources, witnesses: &witnesses, out, left: room };
         let job = Job::Encode { profile: profile.into(), sizes };
         let mut seat = self.seat();
-        let parts = match seat.work(program, job, received_bytes, &mut work)? {
+        let parts = match seat.work(program, job, allowance(received_bytes, TIME_BYTES_A_SECOND), &mut work)? {
             Ok(Done::Encoded { headers, pixels, whole }) => Parts { headers, pixels, whole },
             Ok(Done::Source { index }) => {
                 let index = index as usize;
@@ -103,7 +109,7 @@ impl Workers {
                 return Err(EncodeFault::Source { index, why });
             }
             Ok(Done::Failed(why)) => return Err(EncodeFault::Coder(why)),
-            Ok(Done::Decoded) => return Err(seat.disbelieve().into()),
+            Ok(Done::Decoded | Done::Pictured { .. }) => return Err(seat.disbelieve().into()),
             Err(Side::Take(source, error)) => {
                 return Err(EncodeFault::Source { index: source as usize, why: error.to_string() });
             }
@@ -133,7 +139,7 @@ impl Workers {
         let mut work = Decoding { coded: Some(coded), split: Split::new(sizes, Box::new(out)) };
         let job = Job::Decode { expected: expected.iter().map(Wire::from).collect() };
         let mut seat = self.seat();
-        match seat.work(program, job, bytes, &mut work)? {
+        match seat.work(program, job, allowance(bytes, TIME_BYTES_A_SECOND), &mut work)? {
             Ok(Done::Decoded) => {
                 let decoded = work.split.finish().map_err(DecodeFault::Write)?;
                 if decoded == expected {
@@ -146,6 +152,39 @@ impl Workers {
             Ok(_) => Err(seat.disbelieve().into()),
             Err(Side::Take(_, error)) => Err(DecodeFault::Read(error)),
             Err(Side::Give(error)) => Err(DecodeFault::Write(error)),
+        }
+    }
+
+    /// Renders frame `number` (from 0) of an Instance, as [`render`] does. A file that kills the child has no preview.
+    ///
+    /// # Errors
+    /// [`PreviewFault`] says why there is no picture.
+    pub fn preview(
+        &self,
+        source: &dyn Source,
+        form: Form,
+        number: u32,
+        allowance: Allowance,
+    ) -> Result<Preview, PreviewFault> {
+        let Some(program) = &self.program else {
+            return Ok(render(source, form, number, allowance)?);
+        };
+        let (bytes, allowed) = (source.bytes(), allowance.bytes());
+        let mut work = Rendering { source, image: Vec::new(), bytes_max: allowed as usize };
+        let job = Job::Preview { bytes, came: Came::from(&form), frame: number, allowed };
+        let mut seat = self.seat();
+        let time = self::allowance(bytes, PREVIEW_BYTES_A_SECOND);
+        match seat.work(program, job, time, &mut work)? {
+            Ok(Done::Pictured { width, height }) => {
+                let is_a_side = |pixels| (1..=SIDE_MAX).contains(&u32::from(pixels));
+                if is_a_side(width) && is_a_side(height) && is_picture(&work.image) {
+                    return Ok(Preview { image: work.image, width, height });
+                }
+                Err(seat.disbelieve().into())
+            }
+            Ok(Done::Failed(why)) => Err(PreviewFault::None(why)),
+            Ok(_) => Err(seat.disbelieve().into()),
+            Err(Side::Take(_, error) | Side::Give(error)) => Err(PreviewFault::Read(error)),
         }
     }
 
@@ -188,13 +227,13 @@ impl Seat<'_> {
         &mut self,
         program: &Program,
         job: Job,
-        bytes: u64,
+        allowed: Duration,
         work: &mut dyn Work<'a>,
     ) -> Result<Result<Done, Side>, Lost> {
         let idle = || self.workers.pool().idle.pop();
         let alive = std::iter::from_fn(idle).find_map(|mut process| process.is_alive().then_some(process));
         let mut process = alive.map_or_else(|| Process::start(program), Ok).map_err(Lost::Start)?;
-        let done = match process.work(job, allowance(bytes), work) {
+        let done = match process.work(job, allowed, work) {
             Ok(done) => Ok(done),
             Err(Broken::Take(source, error)) => Err(Side::Take(source, error)),
             Err(Broken::Give(error)) => return Ok(Err(Side::Give(error))),
@@ -246,6 +285,32 @@ impl<'a> Work<'a> for Decoding<'a, '_> {
 
     fn take(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.split.take(bytes)
+    }
+}
+
+struct Rendering<'a> {
+    source: &'a dyn Source,
+    image: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl<'a> Work<'a> for Rendering<'a> {
+    fn open(&mut self, source: u32) -> Option<io::Result<Box<dyn Read + 'a>>> {
+        (source == 0).then(|| self.source.open())
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        self.image.extend_from_slice(bytes);
+        Ok(self.image.len() <= self.bytes_max)
+    }
+}
+
+impl From<PreviewError> for PreviewFault {
+    fn from(error: PreviewError) -> Self {
+        match error {
+            PreviewError::Read(error) => Self::Read(error),
+            other => Self::None(other.to_string()),
+        }
     }
 }
 
@@ -309,6 +374,17 @@ mod tests {
             assert!(liar.pool().idle.is_empty(), "it does no other job");
             let found_out = matches!(refused, Err(EncodeFault::Lost(Lost::Died(Death::Nonsense))));
             assert!(found_out, "no Instance is struck from the books on a child's word: {refused:?}");
+        }
+        let fitting = |image: &[u8], width| {
+            let liar = saying(image, Done::Pictured { width, height: 9 });
+            liar.preview(&vec![1; 3], Form::File, 0, Allowance::FULL)
+        };
+        let jpeg = b"\xFF\xD8\xFF\xE0".as_slice();
+        fitting(jpeg, 512).unwrap();
+        let long = [jpeg, &[0; 25_000]].concat();
+        for (image, width) in [(b"<script>".as_slice(), 512), (jpeg, 0), (jpeg, 513), (&long, 9)] {
+            let found_out = matches!(fitting(image, width), Err(PreviewFault::Lost(Lost::Died(Death::Nonsense))));
+            assert!(found_out, "no reader's browser opens what a child says is a picture: {width}");
         }
         let babble = saying(&[0; 10_000], Done::Decoded).encode(&[&vec![1; 3]], Profile::Max, &mut Vec::new());
         assert!(matches!(babble, Err(EncodeFault::Lost(Lost::Died(Death::Nonsense)))), "it fills no disk");

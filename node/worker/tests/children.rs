@@ -6,8 +6,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use radmesh_codec::group::{Content, Profile, Source};
-use radmesh_worker::{Coded, Death, DecodeFault, EncodeFault, Form, Lost, Place, Workers, child};
+use radmesh_codec::{
+    group::{Content, Profile, Source},
+    scan,
+    uid::TransferSyntax,
+};
+use radmesh_worker::{
+    Coded, Death, DecodeFault, EncodeFault, Form, Lost, Place, PreviewFault, Workers, child,
+    preview::{Allowance, Preview, limits::PREVIEW_BYTES_MIN},
+};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::{
     cell::RefCell,
@@ -23,6 +30,8 @@ use std::{
 const CRASH: &[u8] = b"MAKES THE CODER CRASH";
 const HOARD: &[u8] = b"MAKES THE CODER HOARD";
 const HANG: &[u8] = b"MAKES THE CODER HANG!";
+/// It kills the child that renders it and no other.
+const BLIND: &[u8] = b"MAKES THE CODER BLIND";
 
 /// Whether this child has met a file that makes it hang.
 static HANGS: AtomicBool = AtomicBool::new(false);
@@ -47,14 +56,21 @@ impl Write for Stuck {
 struct Mortal {
     from: io::Stdin,
     seen: Vec<u8>,
+    /// Whether the message of which the head was just read comes next.
+    hears: bool,
+    renders: bool,
 }
 
 impl Read for Mortal {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(into)?;
+        if self.hears && into.starts_with(&[JOB]) {
+            self.renders = into[1] == PREVIEW;
+        }
+        self.hears = read == HEAD_BYTES && into[0] == MESSAGE;
         self.seen.extend_from_slice(&into[..read]);
         let saw = |words: &[u8]| self.seen.windows(words.len()).any(|window| window == words);
-        if saw(CRASH) {
+        if saw(CRASH) || (self.renders && saw(BLIND)) {
             process::abort();
         }
         if saw(HANG) {
@@ -71,15 +87,22 @@ impl Read for Mortal {
     }
 }
 
+// A message begins with its number in `src/message.rs`, and a frame as `src/frame.rs` says.
+const HEAD_BYTES: usize = 5;
+const MESSAGE: u8 = 0;
+const JOB: u8 = 0;
+const PREVIEW: u8 = 2;
+
 fn main() {
     match env::args().nth(1).as_deref() {
         Some("child") => {
-            return child::run(Mortal { from: io::stdin(), seen: Vec::new() }, Stuck(io::stdout())).unwrap();
+            let mortal = Mortal { from: io::stdin(), seen: Vec::new(), hears: false, renders: false };
+            return child::run(mortal, Stuck(io::stdout())).unwrap();
         }
         Some("node") => return drop(encode(&workers(), &files(&[HANG]))),
         _ => {}
     }
-    let facts: [(&str, fn()); 9] = [
+    let facts: [(&str, fn()); 12] = [
         ("a_group_goes_through_a_child_and_back", a_group_goes_through_a_child_and_back),
         ("a_child_is_used_again_and_a_failed_one_is_not", a_child_is_used_again_and_a_failed_one_is_not),
         ("one_deadly_file_is_stored_and_the_others_are_coded", one_deadly_file_is_stored_and_the_others_are_coded),
@@ -88,6 +111,12 @@ fn main() {
         ("what_the_node_can_not_read_or_write_is_no_death", what_the_node_can_not_read_or_write_is_no_death),
         ("a_stream_that_is_not_what_was_declared_is_refused", a_stream_that_is_not_what_was_declared_is_refused),
         ("groups_of_a_series_come_in_order", groups_of_a_series_come_in_order),
+        ("a_picture_is_the_same_with_a_child_and_without", a_picture_is_the_same_with_a_child_and_without),
+        ("what_has_no_picture_says_why_and_ends_no_child", what_has_no_picture_says_why_and_ends_no_child),
+        (
+            "a_file_that_kills_the_child_in_which_it_is_rendered_has_no_picture_and_is_coded_like_any_other",
+            a_file_that_kills_the_child_in_which_it_is_rendered_has_no_picture_and_is_coded_like_any_other,
+        ),
         ("a_child_that_hangs_ends_with_its_node", a_child_that_hangs_ends_with_its_node),
     ];
     for (name, fact) in facts {
@@ -323,6 +352,64 @@ fn groups_of_a_series_come_in_order() {
     assert!(groups.iter().map(|group| group.instances.clone()).eq([0..1, 1..2, 2..3, 3..4]));
     assert_eq!(begun, 4);
     assert!((1..=workers.seats()).contains(&children().len()));
+}
+
+fn ct() -> Vec<u8> {
+    fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/pydicom/CT_small.dcm")).unwrap()
+}
+
+fn preview(workers: &Workers, file: &dyn Source, frame: u32) -> Result<Preview, PreviewFault> {
+    workers.preview(file, scan::Form::File, frame, Allowance::FULL)
+}
+
+fn a_picture_is_the_same_with_a_child_and_without() {
+    let (workers, inside, ct) = (workers(), Workers::new(Place::InProcess), ct());
+    let picture = preview(&workers, &ct, 0).unwrap();
+    assert_eq!(picture, preview(&inside, &ct, 0).unwrap());
+    let little = Allowance::of_bytes(PREVIEW_BYTES_MIN).unwrap();
+    let smaller = workers.preview(&ct, scan::Form::File, 0, little).unwrap();
+    assert!(smaller.image.len() <= PREVIEW_BYTES_MIN as usize);
+    // The data set alone, as it comes over the network; the meta of a file says its transfer syntax.
+    let meta = 128 + 4 + 12 + usize::from(ct[140]) + 256 * usize::from(ct[141]);
+    let transfer_syntax = TransferSyntax::parse("1.2.840.10008.1.2.1").unwrap();
+    let form = scan::Form::DataSet { transfer_syntax };
+    assert_eq!(workers.preview(&ct[meta..].to_vec(), form, 0, Allowance::FULL).unwrap(), picture);
+    assert_eq!(children().len(), 1);
+}
+
+fn what_has_no_picture_says_why_and_ends_no_child() {
+    let workers = workers();
+    let said = |file: &Vec<u8>, frame| preview(&workers, file, frame).unwrap_err().to_string();
+    assert_eq!(said(&ct(), 7), "there is no frame 7, counted from 0; the data set says 1");
+    assert_eq!(said(&b"no DICOM at all".to_vec(), 0), preview_inside(b"no DICOM at all"));
+    let failing = Failing { declared: 100_000, gives: 50 };
+    let refused = workers.preview(&failing, scan::Form::File, 0, Allowance::FULL).unwrap_err();
+    assert!(matches!(&refused, PreviewFault::Read(error) if error.to_string() == "the card is gone"), "{refused}");
+    assert_eq!(children().len(), 1);
+}
+
+fn preview_inside(file: &[u8]) -> String {
+    preview(&Workers::new(Place::InProcess), &file.to_vec(), 0).unwrap_err().to_string()
+}
+
+fn a_file_that_kills_the_child_in_which_it_is_rendered_has_no_picture_and_is_coded_like_any_other() {
+    let (workers, good) = (workers(), ct());
+    let with = |words: &[u8]| {
+        let mut file = good.clone();
+        let place = file.len() - 1000;
+        file[place..place + words.len()].copy_from_slice(words);
+        file
+    };
+    let why = |words| preview(&workers, &with(words), 0).unwrap_err();
+    for words in [BLIND, CRASH] {
+        let refused = why(words);
+        assert!(matches!(refused, PreviewFault::Lost(Lost::Died(Death::Signal(6)))), "{refused}");
+        assert!(children().is_empty());
+    }
+    assert!(matches!(why(HOARD), PreviewFault::Lost(Lost::Died(Death::Memory))));
+    preview(&workers, &good, 0).unwrap();
+    let (groups, _) = series(&workers, &[with(BLIND)]);
+    assert_eq!(groups[0].form, Form::Coded);
 }
 
 /// Waits until `ask` gives something, and no longer than a minute.

@@ -148,7 +148,7 @@ async fn seal_preview(core: &Arc<Core>, to: Destination, case: CaseId) -> Result
         let made = core.ledger.with_case(&case, |case| (preview(case), Sitting::of(case), case.record.clone()));
         let Some((mut contents, sitting, record)) = made else { return Ok(()) };
         let digest = Hash::of(&contents.bytes());
-        let taken = sitting.take(&core.ledger.rooms.store);
+        let taken = sitting.take(&core.ledger.rooms.store, &core.workers);
         let frames: Vec<_> = taken.iter().map(|(frame, picture)| (*frame, picture.image.reveal().len())).collect();
         contents.pictures = taken.into_iter().map(|(_, picture)| picture).collect();
         if record.preview != Some(digest) || !contents.pictures.is_empty() {

@@ -1,13 +1,13 @@
 //! Pictures for the preview parcel, made of what is staged, while the pixels wait for the link.
 //!
 //! A reader at the hub sees what came minutes after the exam, not hours. A picture is a courtesy: whatever goes wrong
-//! with one (a syntax that is not decoded, a decoder that panics) leaves it out, and never holds up its case.
+//! with one (a syntax that is not decoded, a file that kills the child it is rendered in) leaves it out, and never
+//! holds up its case.
 //! Which frames, and in how many bytes: `radmesh_worker::preview`.
 
 use super::part::StagedSource;
 use crate::staging::{Case, Staged, StagingId, Wholeness};
 use radmesh_codec::{
-    group::Source,
     scan::{Fact, Form},
     uid::TransferSyntax,
 };
@@ -16,14 +16,11 @@ use radmesh_protocol::{
     phi::Phi,
 };
 use radmesh_store::Store;
-use radmesh_worker::preview::{
-    Allowance, Motion, Pick, Preview, PreviewError, SeriesFrames, choose, frames, limits::STUDY_BYTES_MAX, render,
-    within_budget,
+use radmesh_worker::{
+    PreviewFault, Workers,
+    preview::{Allowance, Motion, Pick, Preview, SeriesFrames, choose, frames, limits::STUDY_BYTES_MAX, within_budget},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Staged Instances of a case from which pictures can be made, Series by Series, and what was shown of them before.
 #[derive(Debug)]
@@ -53,7 +50,7 @@ impl Sitting {
     }
 
     /// Makes the pictures that were not made before. Takes seconds.
-    pub(crate) fn take(&self, store: &Store) -> Vec<Taken> {
+    pub(crate) fn take(&self, store: &Store, workers: &Workers) -> Vec<Taken> {
         let study: Vec<SeriesFrames> = self.series.iter().map(|series| shape(store, series)).collect();
         let staged = |pick: Pick| &self.series[pick.series].1[pick.instance];
         let mut rounds = choose(&study);
@@ -61,7 +58,7 @@ impl Sitting {
         rounds.iter_mut().for_each(|round| round.retain(is_new));
         let made = within_budget(&rounds, self.bytes_left, |pick, allowance| {
             let staged = staged(pick);
-            guarded(store, staged, pick.frame, allowance)
+            rendered(store, workers, staged, pick.frame, allowance)
                 .inspect_err(|why| {
                     tracing::info!(file = ?staged.instance.file, frame = pick.frame, %why, "a frame has no preview");
                 })
@@ -89,12 +86,16 @@ fn shape(store: &Store, (motion, staged): &(Motion, Vec<Staged>)) -> SeriesFrame
     SeriesFrames { motion: *motion, instances }
 }
 
-/// The one place where a spoke decodes pixels.
-fn guarded(store: &Store, staged: &Staged, frame: u32, allowance: Allowance) -> Result<Preview, PreviewError> {
-    let source = StagedSource { store, staged };
-    let form = form(staged).ok_or(PreviewError::Header)?;
-    let source: &dyn Source = &source;
-    catch_unwind(AssertUnwindSafe(|| render(source, form, frame, allowance))).unwrap_or(Err(PreviewError::Picture))
+/// The one place where a spoke has pixels decoded.
+fn rendered(
+    store: &Store,
+    workers: &Workers,
+    staged: &Staged,
+    frame: u32,
+    allowance: Allowance,
+) -> Result<Preview, PreviewFault> {
+    let form = form(staged).ok_or_else(|| PreviewFault::None("its transfer syntax is none".into()))?;
+    workers.preview(&StagedSource { store, staged }, form, frame, allowance)
 }
 
 fn form(staged: &Staged) -> Option<Form> {

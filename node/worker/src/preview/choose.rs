@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_study_of_thirty_series_has_one_of_each_and_no_more_than_its_bytes() {
         let study = vec![slices(40); 30];
-        let made = within_budget(&choose(&study), u32::MAX, |_, allowance| Some(of(allowance.bytes as usize)));
+        let made = within_budget(&choose(&study), u32::MAX, |_, allowance| Some(of(allowance.bytes() as usize)));
         let bytes: usize = made.iter().map(|(_, preview)| preview.image.len()).sum();
         assert!(bytes <= STUDY_BYTES_MAX as usize);
         assert!((0..30).all(|series| made.iter().any(|(pick, _)| pick.series == series)));
@@ -157,7 +157,7 @@ mod tests {
         let study = vec![slices(5); 3];
         let made = within_budget(&choose(&study), STUDY_BYTES_MAX, |pick, allowance| match pick.series {
             1 => None,
-            _ => Some(of(allowance.bytes as usize)),
+            _ => Some(of(allowance.bytes() as usize)),
         });
         assert!(made.iter().all(|(pick, _)| pick.series != 1));
         assert_eq!(made.len(), 4 + 2, "middles of two, then first and last of both");
@@ -168,7 +168,7 @@ mod tests {
         let mut asked = 0;
         let made = within_budget(&choose(&vec![slices(1); 1000]), STUDY_BYTES_MAX, |_, allowance| {
             asked += 1;
-            Some(of(allowance.bytes as usize))
+            Some(of(allowance.bytes() as usize))
         });
         assert_eq!((asked, made.len()), (PREVIEWS_MAX, PREVIEWS_MAX));
     }

@@ -4,12 +4,13 @@
 //! dimensions, and take every JPEG of three components for YCbCr. Both would end in a crash or a wrong picture, so the
 //! stream is read first ([`jpeg`], [`j2k`]), and one that contradicts its Instance has no preview. JPEG 2000 goes to a
 //! decoder without unsafe code, at the resolution that is needed: openjp2, which theirs calls, frees null pointers on
-//! real images. RLE is unpacked by our own [`rle`]: theirs has no samples of 32 bits, and lets a segment unpack to 128
-//! times its size.
+//! real images. JPEG lossless and JPEG-LS go to our own coder, which has every predictor and precision ([`lossless`]).
+//! RLE is unpacked by our own [`rle`]: theirs has no samples of 32 bits, and lets a segment unpack to 128 times its size.
 //! What has no decoder in pure Rust is refused by name. Sources: PS3.5 section 8.2 and annexes A.4 and G.
 
 mod j2k;
 mod jpeg;
+mod lossless;
 mod rle;
 
 use super::{
@@ -25,7 +26,6 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_pixeldata::PixelDecoder;
 use radmesh_codec::uid::TransferSyntax;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a stream says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,10 @@ struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coder {
     Jpeg,
+    /// JPEG lossless or JPEG-LS; so many low bits were cut before coding (the point transform).
+    Lossless {
+        cut: u32,
+    },
     Jpeg2000(Sign),
 }
 
@@ -98,9 +102,12 @@ pub(super) fn decode(
         return Err(coded(StreamFlaw::Claim { bytes, pixels: shape.pixels() }));
     }
     let said = match syntax.as_str() {
-        "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51" | "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
-            jpeg::said(&mut stream)
-        }
+        "1.2.840.10008.1.2.4.50"
+        | "1.2.840.10008.1.2.4.51"
+        | "1.2.840.10008.1.2.4.57"
+        | "1.2.840.10008.1.2.4.70"
+        | "1.2.840.10008.1.2.4.80"
+        | "1.2.840.10008.1.2.4.81" => jpeg::said(&mut stream),
         "1.2.840.10008.1.2.4.90" | "1.2.840.10008.1.2.4.91" => j2k::said(&stream),
         "1.2.840.10008.1.2.5" => {
             let bytes = rle::unpacked(&stream, &shape).map_err(coded)?;
@@ -117,19 +124,18 @@ pub(super) fn decode(
     if shape.planes != Planes::One {
         shape.meaning = said.meaning.unwrap_or(shape.meaning);
     }
-    // The decoders are fuzzed elsewhere, not proved; one that panics costs this preview and nothing else.
     let decoded = match said.coder {
         Coder::Jpeg => {
             let object = object(stream, &shape, said, syntax)?;
-            catch_unwind(AssertUnwindSafe(|| object.decode_pixel_data_frame(0).ok().map(|frame| frame.into_data())))
+            object.decode_pixel_data_frame(0).ok().map(|frame| frame.into_data())
         }
-        Coder::Jpeg2000(sign) => catch_unwind(AssertUnwindSafe(|| j2k::decode(&stream, said, sign))).map(|decoded| {
-            let (rows, columns, bytes) = decoded?;
+        Coder::Lossless { cut } => lossless::decode(&stream, said, cut),
+        Coder::Jpeg2000(sign) => j2k::decode(&stream, said, sign).map(|(rows, columns, bytes)| {
             (shape.rows, shape.columns) = (rows, columns);
-            Some(bytes)
+            bytes
         }),
     };
-    let bytes = decoded.ok().flatten().ok_or(coded(StreamFlaw::Decoder))?;
+    let bytes = decoded.ok_or(coded(StreamFlaw::Decoder))?;
     let needed = shape.frame_bits() / 8;
     if (bytes.len() as u64) < needed {
         return Err(PreviewError::PixelsShort { needed, there: bytes.len() as u64 });

@@ -23,6 +23,7 @@ mod tone;
 
 pub use choose::{Motion, Pick, SeriesFrames, choose, within_budget};
 pub use coded::StreamFlaw;
+pub(crate) use picture::is_picture;
 pub use picture::{Allowance, Preview};
 
 use colour::Colour;

@@ -47,7 +47,7 @@ pub struct Preview {
 /// What one preview may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    pub(super) bytes: u32,
+    bytes: u32,
 }
 
 impl Allowance {
@@ -59,6 +59,17 @@ impl Allowance {
     pub fn of_bytes(bytes: u32) -> Option<Self> {
         (bytes >= PREVIEW_BYTES_MIN).then_some(Self { bytes: bytes.min(PREVIEW_BYTES_MAX) })
     }
+
+    /// Bytes that it may take.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        self.bytes
+    }
+}
+
+/// Whether these bytes begin as one of the two that a preview is.
+pub(crate) fn is_picture(image: &[u8]) -> bool {
+    image.starts_with(b"\xFF\xD8\xFF") || image.starts_with(b"\x89PNG\r\n\x1A\n")
 }
 
 impl Picture {

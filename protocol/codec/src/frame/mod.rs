@@ -137,6 +137,14 @@ pub fn take_apart(coding: Coding, coded: &[u8], samples_max: usize) -> Option<Ta
     (again == coded).then_some(TakenApart { samples, recipe })
 }
 
+/// Decodes a stream of JPEG lossless or JPEG-LS (NEAR 0) to show it: nobody asks whether it can be put together again.
+/// Samples are those before the point transform, so a scan that cut low bits has them cut. `None` where it has more
+/// than `samples_max` samples, is damaged, or of another process.
+#[must_use]
+pub fn decode_jpeg(coded: &[u8], samples_max: usize) -> Option<Samples> {
+    jpeg::take_apart(coded, samples_max, &mut Vec::new())
+}
+
 /// What the samples of a recipe's frame measure. Nothing of that size is allocated.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
-//! What a JPEG stream says of itself, and in which colours (ITU-T T.81 annex B; T.871; Adobe's APP14).
+//! What a JPEG or JPEG-LS stream says of itself, and in which colours (ITU-T T.81 annex B; T.87 annex C; T.871;
+//! Adobe's APP14).
 //!
 //! The decoder takes components numbered 1, 2, 3 for YCbCr whatever the stream and the Instance say, which turns an
 //! ultrasound in RGB green. So what the components mean is decided here, and they are renamed so that the decoder
-//! converts nothing: the one conversion is ours, in [`super::super::colour`].
+//! converts nothing: the one conversion is ours, in [`super::super::colour`]. What changes samples behind a decoder's
+//! back (a JPEG-LS mapping table, the colour transform of HP's coder) is refused.
 
 use super::{Coder, Meaning, Said, StreamFlaw};
 
@@ -10,18 +12,22 @@ const START_OF_IMAGE: u8 = 0xD8;
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
 const APP0: u8 = 0xE0;
+const APP8: u8 = 0xE8;
 const APP14: u8 = 0xEE;
 const BASELINE: u8 = 0xC0;
 const EXTENDED: u8 = 0xC1;
 const PROGRESSIVE: u8 = 0xC2;
 const LOSSLESS: u8 = 0xC3;
+const JPEG_LS: u8 = 0xF7;
+/// Parameters of JPEG-LS; ids 2 and 3 are mapping tables.
+const LSE: u8 = 0xF8;
 /// The names by which the decoder leaves three components as they are.
 const UNCONVERTED: [u8; 3] = *b"RGB";
 
 /// Reads the frame header, and renames three components so that the decoder converts no colours.
 pub(super) fn said(stream: &mut [u8]) -> Result<Said, StreamFlaw> {
     let mut frame: Option<(Said, u8, Vec<u8>)> = None;
-    let (mut is_jfif, mut adobe, mut has_less_chroma) = (false, None, false);
+    let (mut is_jfif, mut adobe, mut has_less_chroma, mut cut) = (false, None, false, None);
     let mut at = 2;
     if stream.get(..2) != Some(&[0xFF, START_OF_IMAGE]) {
         return Err(StreamFlaw::Header);
@@ -31,7 +37,9 @@ pub(super) fn said(stream: &mut [u8]) -> Result<Said, StreamFlaw> {
         match marker {
             APP0 => is_jfif |= segment.starts_with(b"JFIF\0"),
             APP14 if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied(),
-            BASELINE | EXTENDED | PROGRESSIVE | LOSSLESS if frame.is_none() => {
+            APP8 if segment.starts_with(b"mrfx") && segment.get(4) != Some(&0) => return Err(StreamFlaw::Process),
+            LSE if matches!(segment.first(), Some(2 | 3)) => return Err(StreamFlaw::Process),
+            BASELINE | EXTENDED | PROGRESSIVE | LOSSLESS | JPEG_LS if frame.is_none() => {
                 let [precision, r0, r1, c0, c1, components, ids @ ..] = segment else {
                     return Err(StreamFlaw::Header);
                 };
@@ -59,12 +67,19 @@ pub(super) fn said(stream: &mut [u8]) -> Result<Said, StreamFlaw> {
             START_OF_SCAN => {
                 let (_, _, names) = frame.as_ref().ok_or(StreamFlaw::Header)?;
                 rename(segment, names)?;
+                let transform = segment.last().map_or(0, |approximation| approximation & 15);
+                if *cut.get_or_insert(transform) != transform {
+                    return Err(StreamFlaw::Process);
+                }
             }
             _ => {}
         }
     }
     let (mut said, process, names) = frame.ok_or(StreamFlaw::Header)?;
-    let is_lossless = process == LOSSLESS;
+    let is_lossless = matches!(process, LOSSLESS | JPEG_LS);
+    if is_lossless {
+        said.coder = Coder::Lossless { cut: cut.unwrap_or(0).into() };
+    }
     if !(2..=16).contains(&said.precision) || (!is_lossless && said.precision != 8) || (is_lossless && has_less_chroma)
     {
         return Err(StreamFlaw::Process);
@@ -85,7 +100,8 @@ pub(super) fn said(stream: &mut [u8]) -> Result<Said, StreamFlaw> {
 fn next_segment(stream: &[u8], at: &mut usize) -> Option<(u8, std::ops::Range<usize>)> {
     loop {
         let marker = *stream.get(*at + 1)?;
-        if stream[*at] != 0xFF || matches!(marker, 0x00 | 0x01 | 0xD0..=0xD7 | START_OF_IMAGE | 0xFF) {
+        // JPEG-LS stuffs a bit and no byte, so that any value below 0x80 may follow.
+        if stream[*at] != 0xFF || matches!(marker, 0x00..0xC0 | 0xD0..=START_OF_IMAGE | 0xFF) {
             *at += 1;
             continue;
         }
