@@ -51,6 +51,9 @@ fn every_fixture_comes_back_under_its_name_byte_for_byte_and_the_rest_is_named()
             }
         }
         let stat = radmesh(&["codec", "stat", text(&coded)]);
+        let previews = stat.lines().find(|line| line.starts_with("previews")).unwrap();
+        let previews: u64 = previews.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!((100_000..2_000_000).contains(&previews), "no more than each Study may have: {stat}");
         let bytes = stat.lines().filter_map(|line| line.split("  ").find_map(|cell| cell.trim().parse::<u64>().ok()));
         assert_eq!(bytes.sum::<u64>(), fs::metadata(&coded).unwrap().len(), "the parts are the whole: {stat}");
         fs::remove_file(&coded).unwrap();

@@ -1,11 +1,11 @@
-//! The file that `radmesh codec encode` makes: coded groups, and the names of what is in them.
+//! The file that `radmesh codec encode` makes: previews, coded groups, and the names of what is in them.
 //!
 //! It may come from anybody, so a name in it is only ever a name: what would leave the folder it is decoded into is
 //! refused. Layout: `protocol/SPEC.md`, Coded files.
 
 use crate::cli::{CliError, given};
 use radmesh_codec::{group::Content, limits::GROUP_INSTANCES_MAX};
-use radmesh_protocol::wire;
+use radmesh_protocol::{id::Hash, wire};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
@@ -18,6 +18,7 @@ const VERSION: u16 = 1;
 /// Kinds of records.
 const END: u8 = 0;
 const GROUP: u8 = 1;
+const PICTURE: u8 = 2;
 /// Bytes of a group's head at most: names of a few hundred bytes each.
 const HEAD_BYTES_MAX: usize = GROUP_INSTANCES_MAX * 8 * 1024;
 /// Folders above a file at most.
@@ -49,6 +50,27 @@ impl Named {
     pub(super) fn content(&self) -> Content {
         Content { bytes: self.bytes, hash: self.hash }
     }
+}
+
+/// A preview, as the preview parcel of its Study would carry it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Picture {
+    /// The file that it shows.
+    pub(super) name: Vec<String>,
+    /// Number of the frame, from 0.
+    pub(super) frame: u32,
+    /// Pixels across and down.
+    pub(super) size: (u16, u16),
+    /// JPEG or PNG.
+    pub(super) image: Vec<u8>,
+}
+
+/// What a coded file holds.
+#[derive(Debug, Default)]
+pub(super) struct Archive {
+    pub(super) groups: Vec<Place>,
+    /// Bytes of the images of all previews.
+    pub(super) picture_bytes: u64,
 }
 
 /// A group in a coded file.
@@ -107,6 +129,12 @@ pub(super) fn write_head(out: &mut impl Write, head: &Head) -> io::Result<()> {
     record(out, GROUP, &wire::encode(head))
 }
 
+/// Writes a preview, its hash before it.
+pub(super) fn write_picture(out: &mut impl Write, picture: &Picture) -> io::Result<()> {
+    let picture = wire::encode(picture);
+    record(out, PICTURE, &[Hash::of(&picture).0.as_slice(), &picture].concat())
+}
+
 /// Writes the end, which says how many groups there are: a file that was cut off has none.
 pub(super) fn end(out: &mut impl Write, groups: u32) -> io::Result<()> {
     record(out, END, &groups.to_be_bytes())
@@ -119,8 +147,8 @@ fn record(out: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
     out.write_all(body)
 }
 
-/// The groups of a coded file; nothing is decoded.
-pub(super) fn read(path: &Path) -> Result<Vec<Place>, CliError> {
+/// What a coded file holds; nothing is decoded.
+pub(super) fn read(path: &Path) -> Result<Archive, CliError> {
     let file = File::open(path).map_err(given(path))?;
     let length = file.metadata().map_err(given(path))?.len();
     let mut from = BufReader::new(file);
@@ -138,7 +166,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Place>, CliError> {
         return Err(CliError::user(format!("{}: version {version} is not known here", path.display()))
             .hint("a newer radmesh made it: decode it with that one"));
     }
-    let mut groups = Vec::new();
+    let mut archive = Archive::default();
     loop {
         let mut head = [0; 5];
         from.read_exact(&mut head).map_err(fault)?;
@@ -156,9 +184,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<Place>, CliError> {
                 let next =
                     at.checked_add(head.coded_bytes).filter(|next| *next <= length).ok_or_else(|| cut_off(path))?;
                 from.seek(SeekFrom::Start(next)).map_err(fault)?;
-                groups.push(Place { head, at });
+                archive.groups.push(Place { head, at });
             }
-            END if body == (groups.len() as u32).to_be_bytes() => return Ok(groups),
+            PICTURE => {
+                let (hash, picture) = body.split_at_checked(32).ok_or_else(|| damaged(path))?;
+                let whole = (Hash::of(picture).0 == hash).then_some(picture).ok_or_else(|| damaged(path))?;
+                let picture: Picture = wire::decode("a preview", whole, HEAD_BYTES_MAX).map_err(|_| damaged(path))?;
+                archive.picture_bytes += picture.image.len() as u64;
+            }
+            END if body == (archive.groups.len() as u32).to_be_bytes() => return Ok(archive),
             _ => return Err(damaged(path)),
         }
     }

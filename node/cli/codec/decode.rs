@@ -29,7 +29,7 @@ pub(in crate::cli) struct Decode {
 
 impl Decode {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let groups = archive::read(&self.file)?;
+        let groups = archive::read(&self.file)?.groups;
         let named = groups.iter().flat_map(|group| &group.head.files);
         for path in named.clone().map(|file| place_in(&self.to, &file.name).ok_or_else(|| damaged(&self.file))) {
             is_free(&path?)?;

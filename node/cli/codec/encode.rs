@@ -1,6 +1,9 @@
 //! `radmesh codec encode`: DICOM files into fewer bytes.
 
-use super::archive::{self, Head, Named, name_of};
+use super::{
+    archive::{self, Head, Named, name_of},
+    pictures,
+};
 use crate::cli::{CliError, codec_worker, files::collect, given, print, print::say, private};
 use clap::{Args, ValueEnum};
 use radmesh_codec::{
@@ -17,7 +20,7 @@ use std::{
 };
 
 /// The files of a Series are coded with each other, on all cores. What was coded is decoded again and compared before it
-/// is written. A file that is no DICOM, or has no Study or SOP Instance UID, is refused by name, and the others go on.
+/// is written. Ahead of them go the previews that each Study would send. A file that is no DICOM, or has no Study or SOP Instance UID, is refused by name, and the others go on.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Encode {
     /// Files and folders.
@@ -41,10 +44,16 @@ enum Judged {
 
 /// One file that is coded.
 #[derive(Debug)]
-struct Input {
+pub(super) struct Input {
     path: PathBuf,
-    name: Vec<String>,
+    pub(super) name: Vec<String>,
     bytes: u64,
+    /// Its Study Instance UID.
+    pub(super) study: String,
+    /// (0008,0060).
+    pub(super) modality: String,
+    /// At least 1.
+    pub(super) frames: u32,
     /// Its place in its Series: (0020,0013), and the UID where devices number nothing.
     place: (u64, String),
 }
@@ -121,7 +130,16 @@ impl Encode {
                     let number = found.facts.text(Fact::InstanceNumber);
                     let number = number.and_then(|text| text.shown().trim().parse().ok()).unwrap_or(u64::MAX);
                     let of = found.series.as_ref().map_or_else(|| uid.clone(), |series| series.as_str().to_owned());
-                    series.entry(of).or_default().push(Input { path, name, bytes, place: (number, uid) });
+                    let modality = found.facts.text(Fact::Modality).map(|text| text.shown().to_owned());
+                    series.entry(of).or_default().push(Input {
+                        path,
+                        name,
+                        bytes,
+                        study: found.study.as_str().to_owned(),
+                        modality: modality.unwrap_or_default(),
+                        frames: found.image.frames.unwrap_or(1).max(1),
+                        place: (number, uid),
+                    });
                 }
                 Err(why) => {
                     refused += 1;
@@ -140,6 +158,9 @@ impl Encode {
         archive::begin(&mut out).map_err(written)?;
         let workers = codec_worker::workers();
         let mut tally = Tally::default();
+        for picture in pictures::of(&workers, &series) {
+            archive::write_picture(&mut out, &picture).map_err(given(&self.out))?;
+        }
         let total = series.values().flatten().map(|input| input.bytes).sum();
         let mut progress = print::Progress::new("coding", print::Unit::Bytes, total);
         for inputs in series.into_values() {

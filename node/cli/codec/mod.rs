@@ -6,6 +6,7 @@
 mod archive;
 mod decode;
 mod encode;
+mod pictures;
 mod stat;
 
 use super::CliError;

@@ -1,6 +1,6 @@
 //! `radmesh codec stat`: what the bytes of a coded file are spent on.
 
-use super::archive::{self, damaged};
+use super::archive::{self, Archive, damaged};
 use crate::cli::{CliError, given, print, print::say};
 use clap::Args;
 use radmesh_codec::group::{Parts, parts};
@@ -16,7 +16,7 @@ pub(in crate::cli) struct Stat {
 
 impl Stat {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let groups = archive::read(&self.file)?;
+        let Archive { groups, picture_bytes } = archive::read(&self.file)?;
         let length = fs::metadata(&self.file).map_err(given(&self.file))?.len();
         let (mut spent, mut received, mut files) = (Parts::default(), 0, 0);
         let total = groups.len() as u64;
@@ -38,8 +38,9 @@ impl Stat {
             print::bytes(length),
             received as f64 / length as f64
         );
-        let rest = length.saturating_sub(spent.headers + spent.pixels + spent.whole);
+        let rest = length.saturating_sub(picture_bytes + spent.headers + spent.pixels + spent.whole);
         let rows = [
+            ("previews", picture_bytes),
             ("headers", spent.headers),
             ("pixels", spent.pixels),
             ("headers and pixels in one", spent.whole),
