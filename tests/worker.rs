@@ -118,12 +118,21 @@ fn a_film_that_kills_the_coder_twice_is_sent_as_received_and_the_node_goes_on() 
         let rows = hub.json(&["worklist"]).as_array().unwrap().clone();
         (rows.len() == 2 && rows.iter().all(|row| row["ready_to_read"] == true)).then_some(rows)
     });
+    let stored = |row: &serde_json::Value| row["flagged"]["stored"].as_u64().unwrap();
+    assert_eq!(rows.iter().map(stored).sum::<u64>(), 1, "the reader is told too");
+    assert!(rows.iter().any(|row| row["warning"].as_str().is_some_and(|words| words.contains("as received"))));
+    let status = hub.json(&["status"])["hub"].clone();
+    assert_eq!((&status["opened_instances"], &status["opened_waits"]), (&2.into(), &0.into()), "{status}");
+    // What is opened needs no decoder: with its children gone, the hub starts no other.
+    children(&running[0]).into_iter().for_each(kill);
+    until("the hub's children are gone", || children(&running[0]).is_empty().then_some(()));
     let (person, pass) = (world.text("banda"), world.text("passphrase"));
     for (number, row) in rows.iter().enumerate() {
         let (case, to) = (row["case"].as_str().unwrap(), world.text(&format!("out/{number}")));
         radmesh(&["claim", "--dir", hub.text(), case, "--as", &person, "--passphrase-file", &pass]);
         radmesh(&["export", "--dir", hub.text(), case, "--to", &to, "--verbatim"]);
     }
+    assert_eq!(children(&running[0]), BTreeSet::new());
     let sent = BTreeSet::from([Hash::of(&noise), Hash::of(&fs::read(&film).unwrap())]);
     assert_eq!(hashes(&world.path("out")), sent);
 }

@@ -6,6 +6,7 @@
 
 use crate::{
     Act, Hub,
+    opened::{Filling, Name, Room},
     opening::{ParcelError, decode, groups},
 };
 use radmesh_protocol::{
@@ -24,7 +25,7 @@ use radmesh_worker::Workers;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    io::{self, Write},
+    io::{self, Read, Write},
     rc::Rc,
     sync::Arc,
 };
@@ -94,12 +95,35 @@ impl Hub {
             let (_, packed) = self.open_parcel(id)?;
             for group in groups(id, &packed)? {
                 if let Some(whole) = gather.whole(group)? {
-                    bytes += give(&self.workers, id, &whole, form, &mut names, outlet)?;
+                    bytes += self.give(id, &whole, form, &mut names, outlet)?;
                 }
             }
         }
         gather.finish()?;
         Ok(bytes)
+    }
+
+    /// Gives out one group: as it is kept opened, else her reader waits for the decoder, and the next one does not.
+    fn give(
+        &self,
+        id: ManifestId,
+        group: &Group,
+        form: Form,
+        names: &mut Names,
+        outlet: &mut dyn Outlet,
+    ) -> Result<u64, ParcelError> {
+        let name = Name::of(group);
+        let mut giving = Giving::new(group, form, names, outlet);
+        if let Some(mut kept) = self.opened.read(name) {
+            if giving.kept(&mut kept)? {
+                return Ok(giving.bytes);
+            }
+            tracing::warn!(parcel = %id, "what was kept opened does not read back; it is decoded again");
+            self.opened.forget(name);
+        }
+        self.opened.waited();
+        let filling = self.opened.begin(group, Room::Made, &mut *self.rng());
+        giving.decoded(&self.workers, id, filling)
     }
 
     /// The reader whose claim or report at this hub allows it, and the parcels that hold Instances.
@@ -155,7 +179,8 @@ impl Unpacking {
         let mut bytes = 0;
         for group in groups(manifest.id(), packed)? {
             if let Some(whole) = self.gather.whole(group)? {
-                bytes += give(&self.workers, manifest.id(), &whole, self.form, &mut self.names, outlet)?;
+                let giving = Giving::new(&whole, self.form, &mut self.names, outlet);
+                bytes += giving.decoded(&self.workers, manifest.id(), None)?;
             }
         }
         Ok(bytes)
@@ -170,41 +195,26 @@ impl Unpacking {
     }
 }
 
-/// Decodes one group and gives its Instances out, each only after its hash was checked. One Instance is in memory at
-/// a time.
-fn give(
-    workers: &Workers,
-    id: ManifestId,
-    group: &Group,
-    form: Form,
-    names: &mut Names,
-    outlet: &mut dyn Outlet,
-) -> Result<u64, ParcelError> {
-    let giving = Rc::new(RefCell::new(Giving { group, form, names, outlet, current: None, bytes: 0 }));
-    let begin = Rc::clone(&giving);
-    decode(workers, id, group, move |index| {
-        begin.borrow_mut().begin(index)?;
-        Ok(Box::new(Into(Rc::clone(&begin))))
-    })?;
-    let mut giving = giving.borrow_mut();
-    giving.end()?;
-    Ok(giving.bytes)
-}
-
-/// A group on its way out: the Instance that is being decoded.
+/// Gives out the Instances of one group, each only after its hash was checked. One Instance is in memory at a time.
 struct Giving<'g> {
     group: &'g Group,
     form: Form,
     names: &'g mut Names,
     outlet: &'g mut dyn Outlet,
     current: Option<(usize, Vec<u8>)>,
+    /// Instances that are out; a second try goes on behind them.
+    given: usize,
     bytes: u64,
 }
 
-impl Giving<'_> {
+impl<'g> Giving<'g> {
+    fn new(group: &'g Group, form: Form, names: &'g mut Names, outlet: &'g mut dyn Outlet) -> Self {
+        Self { group, form, names, outlet, current: None, given: 0, bytes: 0 }
+    }
+
     fn begin(&mut self, index: usize) -> io::Result<()> {
         self.end()?;
-        self.current = Some((index, Vec::new()));
+        self.current = (index >= self.given).then_some((index, Vec::new()));
         Ok(())
     }
 
@@ -220,7 +230,38 @@ impl Giving<'_> {
             Form::Safe => safe(entry, received),
         };
         self.bytes += file.len() as u64;
-        self.outlet.file(&self.names.next(self.group.series.reveal()), &file)
+        self.outlet.file(&self.names.next(self.group.series.reveal()), &file)?;
+        self.given = index + 1;
+        Ok(())
+    }
+
+    /// From what is kept opened. Whether all of it could be read; what could not is left for the decoder.
+    fn kept(&mut self, from: &mut impl Read) -> io::Result<bool> {
+        for (index, entry) in self.group.instances.iter().enumerate() {
+            self.begin(index)?;
+            if let Some((_, received)) = &mut self.current
+                && (from.take(entry.bytes).read_to_end(received).is_err() || Hash::of(received) != entry.content)
+            {
+                self.current = None;
+                return Ok(false);
+            }
+        }
+        self.end()?;
+        Ok(true)
+    }
+
+    /// From the decoder; `filling` is given the same bytes. Gives the bytes that went out.
+    fn decoded(self, workers: &Workers, id: ManifestId, filling: Option<Filling<'g>>) -> Result<u64, ParcelError> {
+        let group = self.group;
+        let giving = Rc::new(RefCell::new(self));
+        let begin = Rc::clone(&giving);
+        decode(workers, id, group, filling, move |index| {
+            begin.borrow_mut().begin(index)?;
+            Ok(Box::new(Into(Rc::clone(&begin))))
+        })?;
+        let mut giving = giving.borrow_mut();
+        giving.end()?;
+        Ok(giving.bytes)
     }
 }
 

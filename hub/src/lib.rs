@@ -8,6 +8,8 @@ mod audit;
 mod core;
 pub mod export;
 mod keyring;
+pub mod limits;
+mod opened;
 mod opening;
 mod pool;
 pub mod reading;
@@ -16,10 +18,13 @@ pub mod report;
 pub use crate::core::{Core, Refused};
 pub use audit::{Act, AuditChain, Entry};
 pub use keyring::UnlockedKeys;
+pub use opened::OpenedStatus;
 pub use opening::ParcelError;
 
 use audit::AuditLog;
 use keyring::KeyRing;
+use opened::Opened;
+use opening::Seen;
 use radmesh_protocol::{
     claim::ClaimState,
     envelope::at_rest::AtRestKey,
@@ -62,6 +67,8 @@ pub struct Parts {
     pub rng: Box<dyn Chance>,
     /// What decodes.
     pub workers: Arc<Workers>,
+    /// Bytes of opened Instances to keep at most; see [`limits::OPENED_BYTES_MAX`].
+    pub opened_bytes_max: u64,
 }
 
 /// A source of chance that the node gives.
@@ -81,6 +88,8 @@ pub struct Hub {
     audit: Mutex<AuditLog>,
     // Cases whose parcels do not open, with the parcels that were tried: decoding them again would find the same.
     given_up: Mutex<BTreeMap<CaseId, Vec<ManifestId>>>,
+    opened: Opened,
+    seen: Mutex<Seen>,
     // Orders opened since the unlock, by the event that carried each.
     orders: Mutex<BTreeMap<EventHash, OrderDetails>>,
     work: Notify,
@@ -106,10 +115,25 @@ impl Hub {
     /// A locked hub; [`Self::replay`] then takes its private records.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { core, store, at_rest, me, rng, workers } = parts;
+        let Parts { core, store, at_rest, me, rng, workers, opened_bytes_max } = parts;
+        let opened = Opened::new(Arc::clone(&store), opened_bytes_max);
         let (rng, keys, audit) = (Mutex::new(rng), RwLock::new(None), Mutex::new(AuditLog::new()));
-        let (given_up, orders) = (Mutex::default(), Mutex::default());
-        Self { core, store, at_rest, me, rng, workers, keys, audit, given_up, orders, work: Notify::new() }
+        let (given_up, orders, seen) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self {
+            core,
+            store,
+            at_rest,
+            me,
+            rng,
+            workers,
+            keys,
+            audit,
+            given_up,
+            opened,
+            seen,
+            orders,
+            work: Notify::new(),
+        }
     }
 
     /// Takes a private record that the journal held.
@@ -150,6 +174,12 @@ impl Hub {
         self.keys.read().expect("no holder of the keys panics").is_some()
     }
 
+    /// How much is kept opened for readers.
+    #[must_use]
+    pub fn opened(&self) -> OpenedStatus {
+        self.opened.status()
+    }
+
     /// Every case of the pool, the one to read first at the front.
     #[must_use]
     pub fn worklist(&self) -> Vec<Row> {
@@ -163,9 +193,10 @@ impl Hub {
         };
         let here = |manifest: &_| here.get(manifest).map_or_else(Ranges::new, |bytes| Ranges::whole(*bytes));
         let mut orders = self.orders(&items, &roster.federation());
+        let seen = self.seen();
         let row = |item: &WorklistItem| {
             let order = item.order.as_ref().and_then(|order| orders.remove(&order.event));
-            Row::of(item, Sight { roster: &roster, here: &here, order })
+            Row::of(item, Sight { roster: &roster, here: &here, order, flagged: &seen.parcels })
         };
         items.iter().map(row).collect()
     }
@@ -235,6 +266,10 @@ impl Hub {
 
     fn given_up(&self) -> MutexGuard<'_, BTreeMap<CaseId, Vec<ManifestId>>> {
         self.given_up.lock().expect("no holder of the list panics")
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no holder of what was seen panics")
     }
 
     fn rng(&self) -> MutexGuard<'_, Box<dyn Chance>> {

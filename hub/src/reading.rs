@@ -6,6 +6,7 @@
 use radmesh_protocol::{
     claim::ClaimState,
     id::{EventHash, ManifestId},
+    parcel::contents::Flag,
     ranges::Ranges,
     report::Status,
     roster::Roster,
@@ -15,6 +16,7 @@ use radmesh_protocol::{
     },
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +73,25 @@ pub struct Row {
     pub safe: bool,
     /// An unlocked hub has opened and counted everything.
     pub ready_to_read: bool,
+    /// Instances of which a reader must be told something, as an unlocked hub found it when it opened them.
+    pub flagged: Flagged,
     /// What a person must look at, if anything.
     pub warning: Option<String>,
     /// Reports, in the order of their signing clocks.
     pub reports: Vec<ReportRow>,
+}
+
+/// Instances by what their clinic's node found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flagged {
+    /// Files that end before their data set does.
+    pub damaged: u32,
+    /// Two of one UID with different content; both are kept.
+    pub conflicting: u32,
+    /// Text that can't be decoded and is shown raw.
+    pub unknown_charset: u32,
+    /// The coder failed on them twice; they came as they were received.
+    pub stored: u32,
 }
 
 /// One report of a case.
@@ -98,11 +115,14 @@ pub(crate) struct Sight<'a> {
     /// Which bytes of a parcel are here.
     pub(crate) here: &'a dyn Fn(&ManifestId) -> Ranges,
     pub(crate) order: Option<OrderDetails>,
+    /// Of each parcel that was opened.
+    pub(crate) flagged: &'a BTreeMap<ManifestId, BTreeMap<Flag, u32>>,
 }
 
 impl Row {
     pub(crate) fn of(item: &WorklistItem, sight: Sight<'_>) -> Self {
-        let Sight { roster, here, order } = sight;
+        let Sight { roster, here, order, flagged } = sight;
+        let flagged = Flagged::of(item.parcels.keys().filter_map(|manifest| flagged.get(manifest)));
         let order_is_open = order.is_some();
         let shown =
             |field: fn(&OrderDetails) -> &str| order.as_ref().map(|o| field(o).to_owned()).filter(|t| !t.is_empty());
@@ -142,7 +162,8 @@ impl Row {
             delivered: item.custody >= CustodyState::Delivered,
             safe: item.custody >= CustodyState::Safe,
             ready_to_read: matches!(item.reading, Reading::Ready { .. }),
-            warning: warning(item),
+            flagged,
+            warning: warning(item, flagged),
             reports: reports
                 .into_iter()
                 .map(|(event, report)| ReportRow {
@@ -157,13 +178,41 @@ impl Row {
     }
 }
 
-fn warning(item: &WorklistItem) -> Option<String> {
-    match item.reading {
+impl Flagged {
+    fn of<'a>(parcels: impl Iterator<Item = &'a BTreeMap<Flag, u32>>) -> Self {
+        let mut all = Self::default();
+        for (flag, instances) in parcels.flatten() {
+            let figure = match flag {
+                Flag::Damaged => &mut all.damaged,
+                Flag::ConflictingContent => &mut all.conflicting,
+                Flag::UnknownCharset => &mut all.unknown_charset,
+                Flag::StoredAsReceived => &mut all.stored,
+            };
+            *figure = figure.saturating_add(*instances);
+        }
+        all
+    }
+}
+
+fn warning(item: &WorklistItem, flagged: Flagged) -> Option<String> {
+    let miscounted = match item.reading {
         Reading::Miscounted { found, announced, .. } => Some(format!(
             "a parcel holds {found} Instances where the clinic counted {announced}: call the clinic before reading"
         )),
         Reading::NotYet { .. } | Reading::Ready { .. } => None,
-    }
+    };
+    let count =
+        |instances: u32| if instances == 1 { "1 Instance".to_owned() } else { format!("{instances} Instances") };
+    let told = [
+        (flagged.damaged, "cut off: the file ends before its data set does"),
+        (flagged.conflicting, "ambiguous: another of the same UID has other content, and both are here"),
+        (flagged.unknown_charset, "in an unknown character set: its text is shown raw"),
+        (flagged.stored, "as received: the clinic's coder failed on it twice, so open it with care"),
+    ];
+    let told = told.into_iter().filter(|(instances, _)| *instances > 0);
+    let told = told.map(|(instances, what)| format!("{} {what}", count(instances)));
+    let words: Vec<String> = miscounted.into_iter().chain(told).collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// Whether a final report stands.

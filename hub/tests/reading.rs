@@ -6,13 +6,13 @@ mod hospital;
 
 use hospital::{BANDA, CASE, CLOCK, Hospital, PATIENT, PHIRI, Start, instance, radiologist};
 use radmesh_hub::{
-    Act, Entry, ParcelError,
+    Act, Entry, OpenedStatus, ParcelError,
     export::{ExportError, Form, Outlet},
     report::{SignError, WithoutClaim},
 };
 use radmesh_protocol::{
     log::body::Body,
-    parcel::contents::ReceivedForm,
+    parcel::contents::{Flag, ReceivedForm},
     report::{MoveError, Status},
 };
 use radmesh_store::medium::Fault;
@@ -253,4 +253,86 @@ fn a_reader_who_holds_no_claim_can_give_none_back() {
     assert_eq!(refused.to_string(), "you hold no claim on this case");
     hospital.append(Body::ClaimReleased, &hospital.context().release(&radiologist(BANDA)).unwrap());
     hospital.until(|hospital| hospital.row().claimed_by.is_none().then_some(()));
+}
+
+/// Waits until what arrived is kept opened.
+fn kept(hospital: &Hospital) -> OpenedStatus {
+    hospital.until(|hospital| Some(hospital.hub.opened()).filter(|opened| opened.instances == 3))
+}
+
+#[test]
+fn what_has_arrived_is_opened_before_anybody_asks_and_a_reader_waits_for_no_decoder() {
+    let hospital = at(three());
+    let opened = kept(&hospital);
+    assert_eq!((opened.waits, hospital.scratch().len()), (0, 1));
+    hospital.claim(BANDA);
+    let (_, files) = export(&hospital, Form::Verbatim);
+    assert_eq!(files.into_iter().map(|(_, file)| file).collect::<Vec<_>>(), received());
+    assert_eq!(hospital.hub.opened(), opened, "nobody waited, and nothing was decoded again");
+}
+
+#[test]
+fn a_study_that_is_still_arriving_is_opened_as_far_as_it_has_come() {
+    let hospital = at(Start { closed: false, ..three() });
+    kept(&hospital);
+    assert!(!hospital.row().ready_to_read);
+}
+
+#[test]
+fn a_locked_hub_decodes_nothing() {
+    let hospital = Hospital::open(three());
+    hospital.claim(BANDA);
+    assert_eq!((hospital.hub.opened().instances, hospital.scratch()), (0, vec![]));
+    hospital.unlock();
+    kept(&hospital);
+}
+
+#[test]
+fn an_instance_of_another_hash_than_the_clinic_received_is_never_kept_and_its_case_never_ready() {
+    let mut start = three();
+    start.instances[1].0.content.0[0] ^= 1;
+    let hospital = at(start);
+    hospital.claim(BANDA);
+    let (refused, files) = export(&hospital, Form::Verbatim);
+    assert!(matches!(refused, Err(ExportError::Parcel(ParcelError::Decode { .. }))), "{refused:?}");
+    assert_eq!(files.len(), 1, "the one before it is right");
+    // The hub's own try may be in the middle of it.
+    hospital.until(|hospital| (hospital.hub.opened().instances > 0 || hospital.scratch().is_empty()).then_some(()));
+    assert_eq!(hospital.hub.opened().instances, 0);
+    assert!(!hospital.row().ready_to_read);
+}
+
+#[test]
+fn a_reader_whose_study_was_pushed_out_waits_once_and_gets_the_same_bytes() {
+    let hospital = at(Start { opened_bytes_max: 0, ..three() });
+    hospital.claim(BANDA);
+    hospital.until(|hospital| hospital.row().ready_to_read.then_some(()));
+    let (_, files) = export(&hospital, Form::Verbatim);
+    assert_eq!(files.into_iter().map(|(_, file)| file).collect::<Vec<_>>(), received());
+    assert_eq!(hospital.hub.opened().waits, 1);
+}
+
+#[test]
+fn what_rotted_where_it_was_kept_is_decoded_again_and_given_out_once() {
+    let hospital = at(three());
+    kept(&hospital);
+    hospital.claim(BANDA);
+    let [file] = hospital.scratch()[..] else { panic!("one group") };
+    hospital.medium.flip(file, 2000, 0);
+    let (_, files) = export(&hospital, Form::Verbatim);
+    assert_eq!(files.into_iter().map(|(_, file)| file).collect::<Vec<_>>(), received());
+    assert_eq!(hospital.hub.opened().waits, 1);
+}
+
+#[test]
+fn a_reader_is_told_what_the_clinic_found_of_the_instances() {
+    let mut start = three();
+    start.instances[0].0.flags = vec![Flag::StoredAsReceived];
+    start.instances[2].0.flags = vec![Flag::Damaged, Flag::StoredAsReceived];
+    let hospital = at(start);
+    let row = hospital.until(|hospital| Some(hospital.row()).filter(|row| row.ready_to_read));
+    assert_eq!((row.flagged.stored, row.flagged.damaged, row.flagged.conflicting), (2, 1, 0));
+    let warning = row.warning.unwrap();
+    assert!(warning.contains("2 Instances as received: the clinic's coder failed on it twice"), "{warning}");
+    assert!(warning.contains("1 Instance cut off"), "{warning}");
 }

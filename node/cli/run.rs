@@ -12,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use radmesh_dimse::sop_class::SopClasses;
-use radmesh_hub::{Core, Hub, Parts as HubParts};
+use radmesh_hub::{Core, Hub, Parts as HubParts, limits::OPENED_BYTES_MAX};
 use radmesh_protocol::{
     id::{FederationId, Incarnation},
     node::{Node, NodeConfig, Switch},
@@ -89,6 +89,7 @@ async fn run(dir: &Path, config: Config) -> Result<(), CliError> {
             me,
             rng: Box::new(chance::os()),
             workers: codec_worker::workers(),
+            opened_bytes_max: OPENED_BYTES_MAX,
         };
         let hub = Arc::new(Hub::new(made_of));
         rooms.iter().for_each(|record| hub.replay(record));

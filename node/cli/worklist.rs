@@ -46,7 +46,7 @@ impl Worklist {
                 images,
                 claimed,
                 report,
-                row.warning.clone().or_else(|| row.indication.clone()).unwrap_or_default(),
+                [&row.warning, &row.indication].into_iter().flatten().cloned().collect::<Vec<_>>().join(" | "),
             ]
         };
         let heads = [

@@ -43,7 +43,15 @@ impl Desk {
             status["spoke"] = value(&spoke.status())?;
         }
         if let Some(hub) = &self.hub {
-            status["hub"] = json!({ "unlocked": hub.is_unlocked() });
+            let opened = hub.opened();
+            status["hub"] = json!({
+                "unlocked": hub.is_unlocked(),
+                "opened": opened.to_string(),
+                "opened_instances": opened.instances,
+                "opened_bytes": opened.bytes,
+                "opened_bytes_max": opened.bytes_max,
+                "opened_waits": opened.waits,
+            });
         }
         Ok(status)
     }

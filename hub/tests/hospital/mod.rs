@@ -37,7 +37,7 @@ use radmesh_protocol::{
 };
 use radmesh_store::{
     Faulty, Medium, Memory, Store,
-    medium::{Name, Survives},
+    medium::{Dir, Name, Survives},
 };
 use radmesh_worker::{Place, Workers};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -95,11 +95,15 @@ pub(crate) struct Start {
     pub(crate) instances: Vec<(InstanceEntry, Vec<u8>)>,
     /// What the clinic says it sent.
     pub(crate) announced: u32,
+    /// Whether the clinic has closed the Study.
+    pub(crate) closed: bool,
+    /// Bytes of opened Instances that the hub keeps at most.
+    pub(crate) opened_bytes_max: u64,
 }
 
 impl Start {
     pub(crate) fn with(instances: Vec<(InstanceEntry, Vec<u8>)>) -> Self {
-        Self { announced: instances.len() as u32, instances }
+        Self { announced: instances.len() as u32, instances, closed: true, opened_bytes_max: 1 << 20 }
     }
 }
 
@@ -124,6 +128,7 @@ impl Hospital {
         let on: Arc<dyn Medium> = Arc::<Faulty>::clone(&medium);
         let (store, _) = Store::open(on, &AtRestKey::from_bytes(&AT_REST)).unwrap();
         let store = Arc::new(store);
+        let opened_bytes_max = start.opened_bytes_max;
         let (parcel, records) = clinic(&store, &roster, start);
         let mut node = core_of(sign(4), federation, [1, 2]);
         let mut peer = core_of(sign(2), federation, [3, 4]);
@@ -151,6 +156,7 @@ impl Hospital {
             at_rest: AtRestKey::from_bytes(&AT_REST),
             me: sign(4).node_id(),
             rng: Box::new(ChaCha20Rng::seed_from_u64(1)),
+            opened_bytes_max,
         };
         let hub = Arc::new(Hub::new(parts));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -212,6 +218,12 @@ impl Hospital {
         let body = StatementBody::Revoke(Subject::Node(sign(2).node_id()));
         let statement = Statement::sign(&sign(8), &self.federation, seq, prev, Wall(1), &body);
         self.ask(Command::Statements(vec![statement.bytes().to_vec()]));
+    }
+
+    /// The files in which opened Instances lie.
+    pub(crate) fn scratch(&self) -> Vec<Name> {
+        let files = self.medium.list(Dir::Staging).unwrap();
+        files.into_iter().filter(|name| matches!(name, Name::Staging(_))).collect()
     }
 
     /// Turns over one bit of the parcel's file.
@@ -349,11 +361,12 @@ fn clinic(store: &Store, roster: &Roster, start: Start) -> (ManifestId, Vec<Reco
         instances: start.announced,
     };
     let mut logs = Logs::new(federation, spoke.node_id(), Incarnation([3; 8]), Incarnation([4; 8]));
-    let bodies = [
+    let mut bodies = vec![
         Body::Order(Order { case: CASE, class: Class::Stat, sealed: sealed_order }),
         Body::ParcelSealed(parcel),
         Body::StudyClosed(StudyClosed { case: CASE, parcels: vec![(manifest, start.announced)] }),
     ];
+    bodies.truncate(if start.closed { 3 } else { 2 });
     let scope = Scope::Site(spoke.node_id());
     let events = bodies.iter().map(|body| {
         let event = logs.append(&spoke, scope, body, Wall(1_795_383_660_000)).unwrap();

@@ -15,6 +15,7 @@ use crate::{
     latch::{Latch, WriteError},
     medium::{Dir, Medium, Name, StagedId, delete_if_there},
     replay::Replay,
+    scratch::{self, Scratch},
     staging::{StageWriter, StagedReader},
 };
 use radmesh_protocol::{
@@ -236,6 +237,20 @@ impl Store {
     /// [`WriteError::Misplaced`] if there is one of that name.
     pub fn stage(&self, id: StagedId) -> Result<StageWriter, WriteError> {
         StageWriter::begin(Arc::clone(&self.latch), id)
+    }
+
+    /// Begins a scratch file, under any 16 bytes that no staged file has.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is lost.
+    pub fn scratch(&self, id: StagedId) -> Result<Scratch, WriteError> {
+        Scratch::begin(Arc::clone(&self.latch), id)
+    }
+
+    /// Whether the disk has room for scratch files; where it has none, some should go. One that failed takes no writes.
+    #[must_use]
+    pub fn has_room_for_scratch(&self) -> bool {
+        scratch::has_room(&self.latch, 0).unwrap_or(true)
     }
 
     /// Opens a finished staged file.
