@@ -6,7 +6,7 @@
 
 mod residue;
 
-use radmesh_codec::header::{Header, Residue, decode, encode};
+use radmesh_codec::header::{DataSet, Header, Residue, decode, encode};
 use residue::{cut, size};
 use std::{
     error::Error,
@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     decode(&encode(&[]), &[])?;
     for names in files.chunks(group) {
         let headers = names.iter().map(|file| fs::read(file).map(cut)).collect::<io::Result<Vec<Header>>>()?;
-        let residues: Vec<_> = headers.iter().map(|h| Residue { bytes: &h.bytes, holes: &h.holes }).collect();
+        let residues: Vec<_> =
+            headers.iter().map(|h| Residue { bytes: &h.bytes, holes: &h.holes, data_set: DataSet::Received }).collect();
         let start = Instant::now();
         let coded = encode(&residues);
         encoding += start.elapsed();

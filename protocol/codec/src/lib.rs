@@ -25,4 +25,6 @@ pub enum EncodingId {
     Model = 2,
     /// Received bytes one after the other, uncoded: for what the coder died of.
     Stored = 3,
+    /// As [`Self::Model`], with deflated data sets inflated first.
+    Inflated = 4,
 }

@@ -9,7 +9,7 @@ mod residue;
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use radmesh_codec::{
-    header::{Header, HeaderError, Hole, Residue, decode, encode},
+    header::{DataSet, Header, HeaderError, Hole, Residue, decode, encode},
     limits::{GROUP_INSTANCES_MAX, HEADER_BYTES_MAX, INSTANCE_BYTES_MAX},
 };
 use residue::{cut, size};
@@ -17,7 +17,8 @@ use std::{path::PathBuf, sync::LazyLock};
 
 #[track_caller]
 fn comes_back(headers: &[Header]) -> Vec<u8> {
-    let residues: Vec<_> = headers.iter().map(|h| Residue { bytes: &h.bytes, holes: &h.holes }).collect();
+    let residues: Vec<_> =
+        headers.iter().map(|h| Residue { bytes: &h.bytes, holes: &h.holes, data_set: DataSet::Received }).collect();
     let coded = encode(&residues);
     let sizes: Vec<u64> = headers.iter().map(size).collect();
     let found = decode(&coded, &sizes).unwrap();
@@ -195,7 +196,7 @@ fn a_stream_can_ask_for_no_more_than_was_declared() {
         }
     }
     // A frame of more than was declared, or less.
-    let coded = encode(&[Residue { bytes: &vec![7; HEADER_BYTES_MAX + 1], holes: &[] }]);
+    let coded = encode(&[Residue { bytes: &vec![7; HEADER_BYTES_MAX + 1], holes: &[], data_set: DataSet::Received }]);
     for size in [10, HEADER_BYTES_MAX as u64, HEADER_BYTES_MAX as u64 + 2] {
         assert!(matches!(decode(&coded, &[size]).unwrap_err(), HeaderError::Size), "{size}");
     }

@@ -121,6 +121,7 @@ pub fn decode<'o>(
     let unpacked = match encoding {
         EncodingId::Zstd => unpack_zstd(&mut stream, &mut split),
         EncodingId::Model => modelled::unpack(&mut stream, &sizes_of(expected), &mut split),
+        EncodingId::Inflated => modelled::unpack_inflated(&mut stream, &sizes_of(expected), &mut split),
         EncodingId::Stored => pour(&mut stream, &mut split, DecodeError::Read),
     };
     if let Some(error) = stream.failed {
@@ -199,8 +200,8 @@ fn take_head(stream: &mut impl Read, expected: &[Content]) -> Result<EncodingId,
 
 /// How the rest of a stream is read, by its first two bytes.
 pub(super) fn known(encoding: u8, version: u8) -> Result<EncodingId, DecodeError> {
-    let known =
-        [EncodingId::Zstd, EncodingId::Model, EncodingId::Stored].into_iter().find(|known| *known as u8 == encoding);
+    let all = [EncodingId::Zstd, EncodingId::Model, EncodingId::Stored, EncodingId::Inflated];
+    let known = all.into_iter().find(|known| *known as u8 == encoding);
     let known = known.ok_or(DecodeError::Encoding { found: encoding })?;
     if version == VERSION { Ok(known) } else { Err(DecodeError::Version { encoding, found: version }) }
 }

@@ -40,11 +40,19 @@ pub fn parts(coded: &[u8]) -> Result<Parts, DecodeError> {
     let all = sizes.checked_mul(8).and_then(|sizes| rest.get(sizes..)).ok_or(DecodeError::EndsEarly)?;
     match known(*encoding, *version)? {
         EncodingId::Zstd | EncodingId::Stored => Ok(Parts { whole: all.len() as u64, ..Parts::default() }),
-        EncodingId::Model => {
-            let (length, _) = all.split_first_chunk().ok_or(DecodeError::EndsEarly)?;
-            let headers = 4 + u64::from(u32::from_be_bytes(*length));
-            let pixels = (all.len() as u64).checked_sub(headers).ok_or(DecodeError::EndsEarly)?;
-            Ok(Parts { headers, pixels, whole: 0 })
-        }
+        EncodingId::Model => Ok(split_at(all, after_block(all)?)),
+        EncodingId::Inflated => Ok(split_at(all, after_block(after_block(all)?)?)),
     }
+}
+
+/// `pixels` is what follows the headers in `all`.
+fn split_at(all: &[u8], pixels: &[u8]) -> Parts {
+    let pixels = pixels.len() as u64;
+    Parts { headers: all.len() as u64 - pixels, pixels, whole: 0 }
+}
+
+/// What follows a length and so many bytes.
+fn after_block(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    let (length, rest) = bytes.split_first_chunk().ok_or(DecodeError::EndsEarly)?;
+    rest.get(u32::from_be_bytes(*length) as usize..).ok_or(DecodeError::EndsEarly)
 }

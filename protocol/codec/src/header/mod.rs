@@ -43,6 +43,17 @@ pub struct Residue<'a> {
     /// Where bytes were taken out, first to last. Where these are the values of its pixel data at the top of the data
     /// set (native: the value; encapsulated: that of every item, or of every item but the first) they cost nothing.
     pub holes: &'a [Hole],
+    /// How its data set stands here.
+    pub data_set: DataSet,
+}
+
+/// How the data set behind file meta information stands in a residue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataSet {
+    /// As it was received.
+    Received,
+    /// Inflated, explicit VR little endian, though its transfer syntax says that it is deflated (PS3.5 A.5).
+    Inflated,
 }
 
 impl Residue<'_> {
@@ -205,7 +216,11 @@ fn modelled(residues: &[Residue<'_>]) -> Option<Vec<u8>> {
         let accounts = |taken: &Taken| {
             walk::holes_of(residue.bytes, form, *taken, size).is_some_and(|holes| holes == residue.holes)
         };
-        let found = [Taken::Listed, Taken::Values, Taken::Fragments].into_iter().find(accounts);
+        let ways: &[Taken] = match residue.data_set {
+            DataSet::Received => &[Taken::Listed, Taken::Values, Taken::Fragments],
+            DataSet::Inflated => &[Taken::Inflated],
+        };
+        let found = ways.iter().copied().find(accounts);
         let taken = found.unwrap_or(Taken::Listed);
         let listed = if found.is_none() { residue.holes } else { &[] };
         if !listed.is_empty() {

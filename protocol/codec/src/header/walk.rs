@@ -88,11 +88,12 @@ pub(super) enum Taken {
     Values,
     /// The same, but for the first item: the Basic Offset Table stays.
     Fragments,
+    /// As [`Self::Values`], of a data set that was deflated when it was received and stands here inflated.
+    Inflated,
 }
 
 impl Taken {
-    /// The last number means the same as the first.
-    pub(super) const ALL: [Self; 4] = [Self::Listed, Self::Values, Self::Fragments, Self::Listed];
+    pub(super) const ALL: [Self; 4] = [Self::Listed, Self::Values, Self::Fragments, Self::Inflated];
 }
 
 /// What the next byte is part of.
@@ -310,7 +311,7 @@ impl Walk {
             self.in_meta = false;
             match self.syntax.trim_ascii_end() {
                 b"1.2.840.10008.1.2.2" => self.is_big = true,
-                b"1.2.840.10008.1.2.1.99" => self.enter(Part::Plain, 2),
+                b"1.2.840.10008.1.2.1.99" if self.taken != Taken::Inflated => self.enter(Part::Plain, 2),
                 _ => {}
             }
         }
@@ -376,7 +377,7 @@ impl Walk {
         let is_first_item = self.frames.last().is_some_and(|frame| frame.items == 1);
         let is_taken = match self.taken {
             Taken::Listed => false,
-            Taken::Values => is_pixels || frame == Some(Within::Fragments),
+            Taken::Values | Taken::Inflated => is_pixels || frame == Some(Within::Fragments),
             Taken::Fragments => is_pixels || (frame == Some(Within::Fragments) && !is_first_item),
         };
         if is_taken {

@@ -3,7 +3,7 @@
 //! After the stream's head: `length u32 | coded headers` ([`crate::header`]), then segments, `length u32 | form u8 | ...`,
 //! that fill the holes which the headers leave, in order. Each segment ends with a flush, so that a stream that broke off
 //! decodes up to its last whole segment; what is learnt goes on from one to the next and from Instance to Instance.
-//! Integers are big-endian.
+//! Integers are big-endian. Encoding 4 is the same with `length u32 | deflated Instances` ([`inflated`]) before the headers.
 //!
 //! | form | what follows | gives |
 //! |---|---|---|
@@ -15,11 +15,12 @@
 //! | 5 Lepton | `length u32`, head, body | the next hole |
 //! | 6 again | `back u16` | the bytes of the hole so many before |
 
+mod inflated;
 mod plan;
 mod raster;
 mod segment;
 mod unpack;
 mod write;
 
-pub(super) use unpack::unpack;
+pub(super) use unpack::{unpack, unpack_inflated};
 pub(super) use write::write;

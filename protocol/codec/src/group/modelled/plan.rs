@@ -3,24 +3,29 @@
 //! Only [`crate::scan`] looks at the bytes. What it can't read to the end, or what has no pixels this crate knows, is one
 //! hole of plain bytes: nothing is guessed about a file that a modality may have broken off.
 
-use super::raster::{Cell, Raster};
+use super::{
+    inflated::{DEFLATED, Inflated, Plain},
+    raster::{Cell, Raster},
+};
 use crate::{
     frame::{Cells, Coding},
     group::{Content, EncodeError, Source, encode::copy},
-    header::Hole,
+    header::{DataSet, Hole, Residue},
     limits::RESIDUE_BYTES_MAX,
     scan::{Form, PixelForm, Scan, scan},
 };
 use std::{io::Read, ops::Range};
 
-/// One Instance, read once.
-pub(super) struct Planned {
+/// One Instance, looked at.
+pub(super) struct Planned<'s> {
+    /// Where its bytes come from.
+    pub(super) source: Plain<'s>,
     /// All that was received, by length and hash.
     pub(super) content: Content,
     /// Its bytes without the holes.
     pub(super) residue: Vec<u8>,
     pub(super) holes: Vec<Hole>,
-    /// The holes as they lie in the received bytes.
+    /// The holes as they lie in the source.
     pub(super) ranges: Vec<Range<u64>>,
     pub(super) pixels: Pixels,
 }
@@ -38,20 +43,25 @@ pub(super) enum Pixels {
     Baseline,
 }
 
-const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 const RLE: &str = "1.2.840.10008.1.2.5";
 const BASELINE: [&str; 2] = ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"];
 const LOSSLESS: [&str; 4] =
     ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
 
-impl Planned {
-    pub(super) fn read(index: usize, source: &dyn Source) -> Result<Self, EncodeError> {
-        let reader = source.open().map_err(|source| EncodeError::Read { index, source })?;
-        let bytes = source.bytes();
-        let (ranges, pixels) = match scan(reader.take(bytes), Form::File) {
-            Ok(scan) => outline(&scan, bytes),
-            Err(_) => (Vec::new(), Pixels::Bytes),
+impl<'s> Planned<'s> {
+    /// `inflated_left` is what data sets may yet inflate to.
+    pub(super) fn read(index: usize, received: &'s dyn Source, inflated_left: &mut u64) -> Result<Self, EncodeError> {
+        let reader = received.open().map_err(|source| EncodeError::Read { index, source })?;
+        let scan = scan(reader.take(received.bytes()), Form::File).ok();
+        let inflated = match &scan {
+            Some(scan) => Inflated::of(index, received, scan, *inflated_left)?,
+            None => None,
         };
+        let (inflated, deflated) = inflated.unzip();
+        let source = Plain { received, inflated };
+        let bytes = source.bytes();
+        *inflated_left -= if deflated.is_some() { bytes } else { 0 };
+        let (ranges, pixels) = scan.map_or((Vec::new(), Pixels::Bytes), |scan| outline(&scan, &source));
         let in_holes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         // What has no pixels but is long holds another document, or ends too soon to be read.
         let is_plain = bytes - in_holes > RESIDUE_BYTES_MAX;
@@ -59,7 +69,7 @@ impl Planned {
             if is_plain { (std::iter::once(0..bytes).collect(), Pixels::Bytes) } else { (ranges, pixels) };
 
         let (mut at, mut residue, mut above) = (0_u64, Vec::new(), Above::of(&pixels));
-        let content = copy(index, source, |step| {
+        let content = copy(index, &source, |step| {
             let start = at;
             at += step.len() as u64;
             let mut from = start;
@@ -81,15 +91,24 @@ impl Planned {
             hole
         };
         let holes = ranges.iter().map(hole).collect();
-        Ok(Self { content, residue, holes, ranges, pixels: above.applied(pixels) })
+        let content = deflated.unwrap_or(content);
+        Ok(Self { source, content, residue, holes, ranges, pixels: above.applied(pixels) })
+    }
+
+    /// What the header coder takes of it.
+    pub(super) fn residue(&self) -> Residue<'_> {
+        let data_set = if self.source.inflated.is_some() { DataSet::Inflated } else { DataSet::Received };
+        Residue { bytes: &self.residue, holes: &self.holes, data_set }
     }
 }
 
 /// Where the holes are, and how they are coded.
-fn outline(scan: &Scan, bytes: u64) -> (Vec<Range<u64>>, Pixels) {
-    let syntax = scan.origin.transfer_syntax.as_str();
-    let Some(data) = scan.pixel_data.as_ref().filter(|_| scan.is_whole() && syntax != DEFLATED && scan.bytes == bytes)
-    else {
+fn outline(scan: &Scan, source: &Plain<'_>) -> (Vec<Range<u64>>, Pixels) {
+    let (syntax, bytes) = (scan.origin.transfer_syntax.as_str(), source.bytes());
+    if syntax == DEFLATED && source.inflated.is_none() && scan.is_whole() {
+        return (std::iter::once(scan.origin.data_set..bytes).collect(), Pixels::Bytes);
+    }
+    let Some(data) = scan.pixel_data.as_ref().filter(|_| scan.is_whole() && scan.bytes == bytes) else {
         return (Vec::new(), Pixels::Bytes);
     };
     match &data.form {

@@ -5,6 +5,7 @@
 //! it gave is right.
 
 use super::{
+    inflated::{Deflating, Give},
     raster::Raster,
     segment::{Coded, Form, Model, Native, Recent, dimensions},
 };
@@ -22,7 +23,21 @@ use std::io::Read;
 
 /// Decodes all that follows the head.
 pub(in crate::group) fn unpack(stream: &mut impl Read, sizes: &[u64], into: &mut Split<'_>) -> Result<(), DecodeError> {
-    let mut reader = Unpacker::new(header::decode(&block(stream)?, sizes)?);
+    unpack_plain(stream, Deflating::new(&[], sizes)?, into)
+}
+
+/// The same of a group with deflated Instances.
+pub(in crate::group) fn unpack_inflated(
+    stream: &mut impl Read,
+    sizes: &[u64],
+    into: &mut Split<'_>,
+) -> Result<(), DecodeError> {
+    let deflated = block(stream)?;
+    unpack_plain(stream, Deflating::new(&deflated, sizes)?, into)
+}
+
+fn unpack_plain(stream: &mut impl Read, deflating: Deflating, into: &mut Split<'_>) -> Result<(), DecodeError> {
+    let mut reader = Unpacker::new(header::decode(&block(stream)?, &deflating.plain_sizes())?, deflating);
     let mut give = |bytes: &[u8]| match into.take(bytes).map_err(DecodeError::Write)? {
         true => Ok(()),
         false => Err(DecodeError::TooLong),
@@ -51,12 +66,10 @@ fn block(stream: &mut impl Read) -> Result<Vec<u8>, DecodeError> {
     if bytes.len() as u64 == length { Ok(bytes) } else { Err(DecodeError::EndsEarly) }
 }
 
-/// What takes decoded bytes, in order.
-type Give<'g> = dyn FnMut(&[u8]) -> Result<(), DecodeError> + 'g;
-
 /// Fills the holes of a group's headers, segment after segment.
 pub(super) struct Unpacker {
     headers: Vec<Header>,
+    deflating: Deflating,
     /// Instance and hole that are being filled.
     instance: usize,
     hole: usize,
@@ -70,10 +83,20 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    pub(super) fn new(headers: Vec<Header>) -> Self {
+    pub(super) fn new(headers: Vec<Header>, deflating: Deflating) -> Self {
         let bytes: u64 = headers.iter().flat_map(|header| &header.holes).map(|hole| hole.bytes).sum();
         let models = MODELS_FREE + bytes / MODEL_BYTES;
-        Self { headers, instance: 0, hole: 0, filled: 0, native: None, coded: None, recent: Recent::default(), models }
+        Self {
+            headers,
+            deflating,
+            instance: 0,
+            hole: 0,
+            filled: 0,
+            native: None,
+            coded: None,
+            recent: Recent::default(),
+            models,
+        }
     }
 
     /// Another model begins.
@@ -92,14 +115,15 @@ impl Unpacker {
             let from = self.hole.checked_sub(1).map_or(0, |before| header.holes[before].at) as usize;
             match header.holes.get(self.hole) {
                 Some(hole) => {
-                    give(&header.bytes[from..hole.at as usize])?;
+                    self.deflating.take(self.instance, &header.bytes[from..hole.at as usize], give)?;
                     if hole.bytes > 0 {
                         return Ok(());
                     }
                     self.hole += 1;
                 }
                 None => {
-                    give(&header.bytes[from..])?;
+                    self.deflating.take(self.instance, &header.bytes[from..], give)?;
+                    self.deflating.end(self.instance, give)?;
                     (self.instance, self.hole) = (self.instance + 1, 0);
                 }
             }
@@ -119,7 +143,7 @@ impl Unpacker {
         if bytes.len() as u64 > left {
             return Err(DecodeError::Segment);
         }
-        give(bytes)?;
+        self.deflating.take(self.instance, bytes, give)?;
         self.filled += bytes.len() as u64;
         if bytes.len() as u64 == left {
             (self.hole, self.filled) = (self.hole + 1, 0);

@@ -4,6 +4,7 @@
 //! 500 MB takes no more memory than one of 5.
 
 use super::{
+    inflated::Deflating,
     plan::{Pixels, Planned},
     raster::Raster,
     segment::{Coded, Form, Model, Native, Recent, dimensions},
@@ -13,12 +14,15 @@ use crate::{
     EncodingId,
     frame::{self, Coding, Shape, TakenApart},
     group::{
-        Content, DecodeError, EncodeError, GroupStats, Parts, Source,
+        Content, DecodeError, EncodeError, GroupStats, Parts, Source, coded_bytes_max,
         encode::compressed,
         stream::{Split, head},
     },
     header::{self, Residue},
-    limits::{COLUMNS_MAX, FRAME_SAMPLES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_RECEIVED_BYTES},
+    limits::{
+        COLUMNS_MAX, FRAME_SAMPLES_MAX, GROUP_INFLATED_BYTES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX,
+        SEGMENT_RECEIVED_BYTES,
+    },
     pixel::{Band, Effort, Occurring, Ranks, Writing},
 };
 use std::{
@@ -33,70 +37,83 @@ pub(in crate::group) fn write(
     effort: Effort,
     out: &mut dyn Write,
 ) -> Result<GroupStats, EncodeError> {
-    let planned = sources.iter().enumerate().map(|(index, source)| Planned::read(index, *source));
+    let mut inflated_left = GROUP_INFLATED_BYTES_MAX;
+    let planned = sources.iter().enumerate().map(|(index, source)| Planned::read(index, *source, &mut inflated_left));
     let planned = planned.collect::<Result<Vec<_>, _>>()?;
-    let residues: Vec<Residue<'_>> =
-        planned.iter().map(|instance| Residue { bytes: &instance.residue, holes: &instance.holes }).collect();
+    let residues: Vec<Residue<'_>> = planned.iter().map(Planned::residue).collect();
     let headers = header::encode(&residues);
-    let head = head(EncodingId::Model, sizes);
-    out.write_all(&head).map_err(EncodeError::Write)?;
+    let mut deflated = Vec::new();
+    planned.iter().filter_map(|instance| instance.source.inflated.as_ref()).for_each(|one| one.write(&mut deflated));
 
-    let mut written = Written::new(out, &headers, sizes)?;
-    let mut writer =
-        Writer { sources, planned: &planned, effort, native: None, framed: None, recent: Recent::default() };
+    let mut written = Written::new(out, &deflated, &headers, sizes)?;
+    let mut writer = Writer { planned: &planned, effort, native: None, framed: None, recent: Recent::default() };
     for index in 0..planned.len() {
         writer.instance(index, &mut written)?;
     }
     let contents: Vec<Content> = planned.iter().map(|instance| instance.content).collect();
-    let bytes = written.prove(&contents)?;
-    let headers = headers.len() as u64 + 4;
-    let parts = Parts { headers, pixels: bytes - headers, whole: 0 };
-    let received_bytes = sizes.iter().sum();
-    Ok(GroupStats { contents, received_bytes, coded_bytes: head.len() as u64 + bytes, parts })
+    let (coded_bytes, parts) = written.prove(&contents)?;
+    Ok(GroupStats { contents, received_bytes: sizes.iter().sum(), coded_bytes, parts })
 }
 
 /// What was written, decoded again as it goes.
 struct Written<'w> {
     out: &'w mut dyn Write,
-    bytes: u64,
+    head: u64,
+    parts: Parts,
     again: Unpacker,
     split: Split<'static>,
 }
 
 impl<'w> Written<'w> {
-    fn new(out: &'w mut dyn Write, headers: &[u8], sizes: &[u64]) -> Result<Self, EncodeError> {
-        let again = Unpacker::new(header::decode(headers, sizes).map_err(|_| EncodeError::NotEqual)?);
+    fn new(out: &'w mut dyn Write, deflated: &[u8], headers: &[u8], sizes: &[u64]) -> Result<Self, EncodeError> {
+        let not_equal = |_| EncodeError::NotEqual;
+        let deflating = Deflating::new(deflated, sizes).map_err(not_equal)?;
+        let decoded = header::decode(headers, &deflating.plain_sizes()).map_err(|_| EncodeError::NotEqual)?;
+        let again = Unpacker::new(decoded, deflating);
         let split = Split::new(sizes.to_vec(), Box::new(|_| Ok(Box::new(io::sink()))));
-        let mut written = Self { out, bytes: 0, again, split };
-        written.block(headers)?;
+        let head = head(if deflated.is_empty() { EncodingId::Model } else { EncodingId::Inflated }, sizes);
+        out.write_all(&head).map_err(EncodeError::Write)?;
+        let mut written = Self { out, head: head.len() as u64, parts: Parts::default(), again, split };
+        if !deflated.is_empty() {
+            written.parts.headers += written.block(deflated)?;
+        }
+        written.parts.headers += written.block(headers)?;
         let split = &mut written.split;
         let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
-        written.again.headers(&mut give).map_err(|_| EncodeError::NotEqual)?;
+        written.again.headers(&mut give).map_err(not_equal)?;
         Ok(written)
     }
 
-    fn block(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+    /// Gives the bytes it takes.
+    fn block(&mut self, bytes: &[u8]) -> Result<u64, EncodeError> {
         let length = u32::try_from(bytes.len()).map_err(|_| EncodeError::NotEqual)?;
         self.out.write_all(&length.to_be_bytes()).map_err(EncodeError::Write)?;
         self.out.write_all(bytes).map_err(EncodeError::Write)?;
-        self.bytes += 4 + bytes.len() as u64;
-        Ok(())
+        Ok(4 + bytes.len() as u64)
     }
 
     fn segment(&mut self, form: Form, parts: &[&[u8]]) -> Result<(), EncodeError> {
         let mut segment = vec![form as u8];
         parts.iter().for_each(|part| segment.extend_from_slice(part));
-        self.block(&segment)?;
+        self.parts.pixels += self.block(&segment)?;
         let split = &mut self.split;
         let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
         self.again.segment(&segment, &mut give).map_err(|_| EncodeError::NotEqual)
     }
 
-    /// Holds what came out against what was read.
-    fn prove(self, contents: &[Content]) -> Result<u64, EncodeError> {
+    /// Holds what came out against what was read, and gives the bytes of the stream.
+    fn prove(self, contents: &[Content]) -> Result<(u64, Parts), EncodeError> {
         self.out.flush().map_err(EncodeError::Write)?;
         let decoded = self.split.finish().map_err(EncodeError::Coder)?;
-        if self.again.is_done() && decoded == contents { Ok(self.bytes) } else { Err(EncodeError::NotEqual) }
+        let coded_bytes = self.head + self.parts.headers + self.parts.pixels;
+        let received = contents.iter().map(|content| content.bytes).sum();
+        // A decoder reads no further than that.
+        let is_read = coded_bytes <= coded_bytes_max(received, contents.len());
+        if is_read && self.again.is_done() && decoded == contents {
+            Ok((coded_bytes, self.parts))
+        } else {
+            Err(EncodeError::NotEqual)
+        }
     }
 }
 
@@ -104,8 +121,7 @@ impl<'w> Written<'w> {
 type Shapes = Vec<(Shape, Vec<Occurring>, u64)>;
 
 struct Writer<'w> {
-    sources: &'w [&'w dyn Source],
-    planned: &'w [Planned],
+    planned: &'w [Planned<'w>],
     effort: Effort,
     /// The model in force, and the Instances whose values it knows.
     native: Option<(Range<usize>, Native)>,
@@ -126,7 +142,7 @@ impl Writer<'_> {
         if planned.ranges.is_empty() {
             return Ok(());
         }
-        let mut holes = Holes::open(index, self.sources[index], &planned.ranges)?;
+        let mut holes = Holes::open(index, planned)?;
         match planned.pixels {
             Pixels::Bytes => {}
             Pixels::Native { raster, frames, .. } => self.native(index, raster, frames, &mut holes, written)?,
@@ -199,7 +215,7 @@ impl Writer<'_> {
         for index in self.run(index) {
             let planned = &self.planned[index];
             let Pixels::Native { frames, .. } = planned.pixels else { continue };
-            let mut holes = Holes::open(index, self.sources[index], &planned.ranges)?;
+            let mut holes = Holes::open(index, planned)?;
             for _ in 0..frames {
                 let mut rows_done = 0;
                 while rows_done < usize::from(raster.rows) {
@@ -276,7 +292,7 @@ impl Writer<'_> {
     fn shapes(&self, index: usize, coding: Coding) -> Result<Shapes, EncodeError> {
         let mut shapes: Shapes = Vec::new();
         for index in self.run(index) {
-            let mut holes = Holes::open(index, self.sources[index], &self.planned[index].ranges)?;
+            let mut holes = Holes::open(index, &self.planned[index])?;
             while let Some(hole) = holes.whole()? {
                 let Some(apart) = apart(coding, &hole) else { continue };
                 let shape = apart.samples.shape();
@@ -318,7 +334,7 @@ impl Writer<'_> {
     /// Whether the frames of an Instance are smaller by Lepton, each one once, than in one zstd frame: some devices
     /// repeat most of a scan from frame to frame.
     fn lepton_is_smaller(&self, index: usize) -> Result<bool, EncodeError> {
-        let mut holes = Holes::open(index, self.sources[index], &self.planned[index].ranges)?;
+        let mut holes = Holes::open(index, &self.planned[index])?;
         let (mut lepton, mut recent) = (0, Recent::default());
         let mut all = Vec::new();
         while let Some(hole) = holes.whole()? {
@@ -372,9 +388,9 @@ struct Holes<'h> {
 }
 
 impl<'h> Holes<'h> {
-    fn open(index: usize, source: &'h dyn Source, ranges: &[Range<u64>]) -> Result<Self, EncodeError> {
-        let reader = source.open().map_err(|source| EncodeError::Read { index, source })?;
-        Ok(Self { index, reader, at: 0, left: ranges.iter().cloned().collect() })
+    fn open(index: usize, planned: &'h Planned<'_>) -> Result<Self, EncodeError> {
+        let reader = planned.source.open().map_err(|source| EncodeError::Read { index, source })?;
+        Ok(Self { index, reader, at: 0, left: planned.ranges.iter().cloned().collect() })
     }
 
     /// At most `count` bytes of the next hole into `into`.
