@@ -89,6 +89,17 @@ pub enum Coding {
     Rle(Cells),
 }
 
+impl Coding {
+    /// Whether a fragment begins a frame: with a JPEG's SOI (T.81 B.1.1.3), or with a header of RLE, whose 1 to 15
+    /// segments follow its 64 bytes (PS3.5 G.5). Offset tables may be empty or false; this is in the frame itself.
+    pub(crate) fn begins(self, fragment: &[u8]) -> bool {
+        match self {
+            Self::Jpeg => fragment.starts_with(&[0xFF, 0xD8]),
+            Self::Rle(_) => matches!(fragment, [1..=15, 0, 0, 0, 64, 0, 0, 0, ..]),
+        }
+    }
+}
+
 /// A frame in two parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenApart {

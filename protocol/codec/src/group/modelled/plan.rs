@@ -37,9 +37,9 @@ pub(super) enum Pixels {
     Bytes,
     /// So many native frames in the one hole; what is left over is bytes.
     Native { raster: Raster, frames: u64, bits_stored: u16 },
-    /// A hole for each frame that can be taken apart.
+    /// A hole for each fragment of frames that can be taken apart.
     Frames(Coding),
-    /// A hole for each frame of JPEG baseline.
+    /// A hole for each fragment of JPEG baseline.
     Baseline,
 }
 
@@ -128,10 +128,7 @@ fn outline(scan: &Scan, source: &Plain<'_>) -> (Vec<Range<u64>>, Pixels) {
                 return (vec![data.value.clone()], Pixels::Bytes);
             };
             let ranges: Vec<Range<u64>> = kept.iter().filter(|range| !range.is_empty()).cloned().collect();
-            let frames = u64::from(scan.image.frames.unwrap_or(1));
             let pixels = match syntax {
-                // A frame in several fragments has no hole of its own.
-                _ if frames != ranges.len() as u64 => Pixels::Bytes,
                 RLE => cells(scan).map_or(Pixels::Bytes, |cells| Pixels::Frames(Coding::Rle(cells))),
                 _ if BASELINE.contains(&syntax) => Pixels::Baseline,
                 _ if LOSSLESS.contains(&syntax) => Pixels::Frames(Coding::Jpeg),

@@ -19,13 +19,27 @@ pub(super) enum Form {
     FrameAnew = 4,
     Lepton = 5,
     Again = 6,
+    Joined = 7,
 }
 
 impl Form {
     pub(super) fn parse(byte: u8) -> Option<Self> {
-        let all =
-            [Self::Bytes, Self::Pictures, Self::PicturesAnew, Self::Frame, Self::FrameAnew, Self::Lepton, Self::Again];
+        let all = [
+            Self::Bytes,
+            Self::Pictures,
+            Self::PicturesAnew,
+            Self::Frame,
+            Self::FrameAnew,
+            Self::Lepton,
+            Self::Again,
+            Self::Joined,
+        ];
         all.get(usize::from(byte)).copied()
+    }
+
+    /// Whether it gives one compressed frame.
+    pub(super) const fn is_frame(self) -> bool {
+        matches!(self, Self::Frame | Self::FrameAnew | Self::Lepton | Self::Again)
     }
 }
 

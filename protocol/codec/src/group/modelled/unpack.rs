@@ -75,6 +75,8 @@ pub(super) struct Unpacker {
     hole: usize,
     /// Bytes of that hole that are there.
     filled: u64,
+    /// Holes that the next compressed frame fills.
+    joined: usize,
     native: Option<Native>,
     coded: Option<Coded>,
     recent: Recent,
@@ -92,6 +94,7 @@ impl Unpacker {
             instance: 0,
             hole: 0,
             filled: 0,
+            joined: 1,
             native: None,
             coded: None,
             recent: Recent::default(),
@@ -152,19 +155,44 @@ impl Unpacker {
         Ok(())
     }
 
-    /// All bytes of the current hole, a compressed frame.
-    fn fill_whole(&mut self, bytes: &[u8], give: &mut Give<'_>) -> Result<(), DecodeError> {
-        if self.filled > 0 || bytes.len() as u64 != self.left() {
+    /// Bytes of the holes that the next compressed frame fills.
+    fn frame_left(&self) -> u64 {
+        let holes = self.headers.get(self.instance).map_or(&[][..], |header| &header.holes[self.hole..]);
+        holes.iter().take(self.joined).map(|hole| hole.bytes).sum::<u64>().saturating_sub(self.filled)
+    }
+
+    /// All bytes of these holes, a compressed frame.
+    fn fill_frame(&mut self, mut bytes: &[u8], give: &mut Give<'_>) -> Result<(), DecodeError> {
+        if self.filled > 0 || bytes.len() as u64 != self.frame_left() {
             return Err(DecodeError::Segment);
         }
         self.recent.push(bytes);
-        self.fill(bytes, give)
+        for _ in 0..self.joined {
+            let (fragment, rest) = bytes.split_at(self.left() as usize);
+            self.fill(fragment, give)?;
+            bytes = rest;
+        }
+        Ok(())
+    }
+
+    /// The form of a segment, and how many holes it fills if it gives a frame.
+    fn form(&mut self, cut: &mut Cut<'_>) -> Result<Form, DecodeError> {
+        let form = Form::parse(cut.byte()?).ok_or(DecodeError::Segment)?;
+        self.joined = 1;
+        if form != Form::Joined {
+            return Ok(form);
+        }
+        self.joined = usize::from(cut.u16()?);
+        let holes_left = self.headers.get(self.instance).map_or(0, |header| header.holes.len() - self.hole);
+        let joined = Form::parse(cut.byte()?).filter(|form| form.is_frame());
+        joined.filter(|_| (2..=holes_left).contains(&self.joined)).ok_or(DecodeError::Segment)
     }
 
     /// Decodes one segment.
     pub(super) fn segment(&mut self, segment: &[u8], give: &mut Give<'_>) -> Result<(), DecodeError> {
         let mut cut = Cut(segment);
-        match Form::parse(cut.byte()?).ok_or(DecodeError::Segment)? {
+        match self.form(&mut cut)? {
+            Form::Joined => Err(DecodeError::Segment),
             Form::Bytes => self.bytes(cut, give),
             Form::Pictures => {
                 let (pictures, reading) = (cut.u16()?, Reading::new(cut.0));
@@ -192,12 +220,12 @@ impl Unpacker {
                 let length = cut.u32()? as usize;
                 let (head, body) = cut.0.split_at_checked(length).ok_or(DecodeError::Segment)?;
                 let jpeg =
-                    frame::decode_baseline(head, body, self.left() as usize).map_err(|_| DecodeError::Segment)?;
-                self.fill_whole(&jpeg, give)
+                    frame::decode_baseline(head, body, self.frame_left() as usize).map_err(|_| DecodeError::Segment)?;
+                self.fill_frame(&jpeg, give)
             }
             Form::Again => {
-                let hole = self.recent.get(cut.u16()?).ok_or(DecodeError::Segment)?.to_vec();
-                self.fill_whole(&hole, give)
+                let frame = self.recent.get(cut.u16()?).ok_or(DecodeError::Segment)?.to_vec();
+                self.fill_frame(&frame, give)
             }
         }
     }
@@ -248,7 +276,7 @@ impl Unpacker {
         let (recipe, model) = cut.0.split_at_checked(length).ok_or(DecodeError::Segment)?;
         let recipe = zstd::bulk::decompress(recipe, RECIPE_BYTES_MAX).map_err(DecodeError::Coder)?;
         let shape = frame::shape(&recipe).map_err(|_| DecodeError::Segment)?;
-        let bound = (self.left().saturating_mul(SAMPLES_PER_CODED_BYTE_MAX)).min(FRAME_SAMPLES_MAX as u64);
+        let bound = (self.frame_left().saturating_mul(SAMPLES_PER_CODED_BYTE_MAX)).min(FRAME_SAMPLES_MAX as u64);
         if shape.samples() > bound
             || shape.planes.iter().any(|(columns, rows)| *columns == 0 || *rows == 0 || *columns as usize > COLUMNS_MAX)
         {
@@ -272,9 +300,9 @@ impl Unpacker {
     fn frame(&mut self, mut coded: Coded, mut reading: Reading<'_>, give: &mut Give<'_>) -> Result<(), DecodeError> {
         let mut planes = coded.blank();
         reading.picture(&mut coded.pictures, Band::First, &mut planes);
-        let frame = coded.put_together(planes, self.left() as usize).map_err(|_| DecodeError::Segment)?;
+        let frame = coded.put_together(planes, self.frame_left() as usize).map_err(|_| DecodeError::Segment)?;
         self.coded = Some(coded);
-        self.fill_whole(&frame, give)
+        self.fill_frame(&frame, give)
     }
 }
 

@@ -4,6 +4,7 @@
 //! 500 MB takes no more memory than one of 5.
 
 use super::{
+    holes::{Frame, Holes},
     inflated::Deflating,
     plan::{Pixels, Planned},
     raster::Raster,
@@ -20,13 +21,12 @@ use crate::{
     },
     header::{self, Residue},
     limits::{
-        COLUMNS_MAX, FRAME_SAMPLES_MAX, GROUP_INFLATED_BYTES_MAX, HOLE_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX,
-        SEGMENT_RECEIVED_BYTES,
+        COLUMNS_MAX, FRAME_SAMPLES_MAX, GROUP_INFLATED_BYTES_MAX, SAMPLES_PER_CODED_BYTE_MAX, SEGMENT_RECEIVED_BYTES,
     },
     pixel::{Band, Effort, Occurring, Ranks, Writing},
 };
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     ops::Range,
 };
 
@@ -99,6 +99,15 @@ impl<'w> Written<'w> {
         let split = &mut self.split;
         let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
         self.again.segment(&segment, &mut give).map_err(|_| EncodeError::NotEqual)
+    }
+
+    /// A segment that gives a compressed frame.
+    fn frame(&mut self, frame: &Frame, form: Form, parts: &[&[u8]]) -> Result<(), EncodeError> {
+        if frame.holes == 1 {
+            return self.segment(form, parts);
+        }
+        let (holes, form) = (frame.holes.to_be_bytes(), [form as u8]);
+        self.segment(Form::Joined, &[&[&holes[..], &form], parts].concat())
     }
 
     /// Holds what came out against what was read, and gives the bytes of the stream.
@@ -241,17 +250,17 @@ impl Writer<'_> {
             Some(framed) => framed,
             None => Framed { run: self.run(index), shapes: self.shapes(index, coding)?, coded: None },
         };
-        while let Some(hole) = holes.whole()? {
-            if let Some(back) = self.recent.find(&hole) {
-                written.segment(Form::Again, &[&back.to_be_bytes()])?;
-                self.recent.push(&hole);
+        while let Some(frame) = holes.frame()? {
+            if let Some(back) = self.recent.find(&frame.bytes) {
+                written.frame(&frame, Form::Again, &[&back.to_be_bytes()])?;
+                self.recent.push(&frame.bytes);
                 continue;
             }
-            let apart = apart(coding, &hole);
+            let apart = apart(coding, &frame.bytes);
             let known =
                 apart.as_ref().and_then(|apart| shapes.iter().find(|(shape, ..)| *shape == apart.samples.shape()));
             let (Some(TakenApart { samples, recipe }), Some((shape, lists, count))) = (apart, known) else {
-                plain(&hole, written)?;
+                plain(&frame.bytes, written)?;
                 continue;
             };
             let mut planes: Vec<Vec<u16>> = samples.planes.into_iter().map(|plane| plane.samples).collect();
@@ -275,13 +284,13 @@ impl Writer<'_> {
             writing.picture(&mut now.pictures, Band::First, &mut planes);
             let model = writing.finish();
             if form == Form::Frame {
-                written.segment(form, &[&model])?;
+                written.frame(&frame, form, &[&model])?;
             } else {
                 let recipe = compressed(&now.recipe).map_err(EncodeError::Coder)?;
                 let length = (recipe.len() as u32).to_be_bytes();
-                written.segment(form, &[&[begun.to_byte()], &length, &recipe, &model])?;
+                written.frame(&frame, form, &[&[begun.to_byte()], &length, &recipe, &model])?;
             }
-            self.recent.push(&hole);
+            self.recent.push(&frame.bytes);
             coded = Some(now);
         }
         self.framed = Some(Framed { run, shapes, coded });
@@ -293,8 +302,8 @@ impl Writer<'_> {
         let mut shapes: Shapes = Vec::new();
         for index in self.run(index) {
             let mut holes = Holes::open(index, &self.planned[index])?;
-            while let Some(hole) = holes.whole()? {
-                let Some(apart) = apart(coding, &hole) else { continue };
+            while let Some(frame) = holes.frame()? {
+                let Some(apart) = apart(coding, &frame.bytes) else { continue };
                 let shape = apart.samples.shape();
                 let known = shapes.iter().position(|(known, ..)| *known == shape);
                 let known = known.unwrap_or_else(|| {
@@ -316,16 +325,16 @@ impl Writer<'_> {
         if !self.lepton_is_smaller(index)? {
             return Ok(());
         }
-        while let Some(hole) = holes.whole()? {
-            if let Some(back) = self.recent.find(&hole) {
-                written.segment(Form::Again, &[&back.to_be_bytes()])?;
-                self.recent.push(&hole);
-            } else if let Some(lepton) = frame::encode_baseline(&hole) {
-                written
-                    .segment(Form::Lepton, &[&(lepton.head.len() as u32).to_be_bytes(), &lepton.head, &lepton.body])?;
-                self.recent.push(&hole);
+        while let Some(frame) = holes.frame()? {
+            if let Some(back) = self.recent.find(&frame.bytes) {
+                written.frame(&frame, Form::Again, &[&back.to_be_bytes()])?;
+                self.recent.push(&frame.bytes);
+            } else if let Some(lepton) = frame::encode_baseline(&frame.bytes) {
+                let length = (lepton.head.len() as u32).to_be_bytes();
+                written.frame(&frame, Form::Lepton, &[&length, &lepton.head, &lepton.body])?;
+                self.recent.push(&frame.bytes);
             } else {
-                plain(&hole, written)?;
+                plain(&frame.bytes, written)?;
             }
         }
         Ok(())
@@ -337,18 +346,20 @@ impl Writer<'_> {
         let mut holes = Holes::open(index, &self.planned[index])?;
         let (mut lepton, mut recent) = (0, Recent::default());
         let mut all = Vec::new();
-        while let Some(hole) = holes.whole()? {
-            if recent.find(&hole).is_none() {
-                lepton +=
-                    frame::encode_baseline(&hole).map_or(hole.len(), |lepton| lepton.head.len() + lepton.body.len());
+        let mut frames = 0;
+        while let Some(Frame { bytes, .. }) = holes.frame()? {
+            frames += 1;
+            if recent.find(&bytes).is_none() {
+                let coded = frame::encode_baseline(&bytes);
+                lepton += coded.map_or(bytes.len(), |lepton| lepton.head.len() + lepton.body.len());
             }
-            recent.push(&hole);
-            if all.len() + hole.len() <= SEGMENT_RECEIVED_BYTES {
-                all.extend_from_slice(&hole);
+            recent.push(&bytes);
+            if all.len() + bytes.len() <= SEGMENT_RECEIVED_BYTES {
+                all.extend_from_slice(&bytes);
             }
         }
         let total: u64 = self.planned[index].holes.iter().map(|hole| hole.bytes).sum();
-        if all.len() as u64 != total || self.planned[index].holes.len() < 2 {
+        if all.len() as u64 != total || frames < 2 {
             return Ok(true);
         }
         Ok(lepton <= compressed(&all).map_err(EncodeError::Coder)?.len())
@@ -356,16 +367,16 @@ impl Writer<'_> {
 }
 
 /// Takes a frame apart, if its samples are no more than decoding will believe.
-fn apart(coding: Coding, hole: &[u8]) -> Option<TakenApart> {
-    let bound = (hole.len() as u64).saturating_mul(SAMPLES_PER_CODED_BYTE_MAX).min(FRAME_SAMPLES_MAX as u64);
+fn apart(coding: Coding, frame: &[u8]) -> Option<TakenApart> {
+    let bound = (frame.len() as u64).saturating_mul(SAMPLES_PER_CODED_BYTE_MAX).min(FRAME_SAMPLES_MAX as u64);
     let fits = |apart: &TakenApart| apart.samples.planes.iter().all(|plane| plane.width as usize <= COLUMNS_MAX);
-    frame::take_apart(coding, hole, bound as usize).filter(fits)
+    frame::take_apart(coding, frame, bound as usize).filter(fits)
 }
 
-/// One hole as bytes.
-fn plain(hole: &[u8], written: &mut Written<'_>) -> Result<(), EncodeError> {
-    let coded = compressed(hole).map_err(EncodeError::Coder)?;
-    written.segment(Form::Bytes, &[&(hole.len() as u32).to_be_bytes(), &coded])
+/// Bytes of one or more holes as they are.
+fn plain(bytes: &[u8], written: &mut Written<'_>) -> Result<(), EncodeError> {
+    let coded = compressed(bytes).map_err(EncodeError::Coder)?;
+    written.segment(Form::Bytes, &[&(bytes.len() as u32).to_be_bytes(), &coded])
 }
 
 /// All that is left of the holes as bytes.
@@ -376,59 +387,5 @@ fn bytes(holes: &mut Holes<'_>, written: &mut Written<'_>) -> Result<(), EncodeE
             return Ok(());
         }
         plain(&some, written)?;
-    }
-}
-
-/// The bytes of an Instance's holes, one after the other.
-struct Holes<'h> {
-    index: usize,
-    reader: Box<dyn Read + 'h>,
-    at: u64,
-    left: std::collections::VecDeque<Range<u64>>,
-}
-
-impl<'h> Holes<'h> {
-    fn open(index: usize, planned: &'h Planned<'_>) -> Result<Self, EncodeError> {
-        let reader = planned.source.open().map_err(|source| EncodeError::Read { index, source })?;
-        Ok(Self { index, reader, at: 0, left: planned.ranges.iter().cloned().collect() })
-    }
-
-    /// At most `count` bytes of the next hole into `into`.
-    fn some(&mut self, count: usize, into: &mut Vec<u8>) -> Result<usize, EncodeError> {
-        let Some(hole) = self.left.front_mut() else { return Ok(0) };
-        let failed = |source| EncodeError::Read { index: self.index, source };
-        let skip = hole.start - self.at;
-        let skipped = io::copy(&mut self.reader.by_ref().take(skip), &mut io::sink()).map_err(failed)?;
-        let step = (hole.end - hole.start).min(count as u64);
-        let read = self.reader.by_ref().take(step).read_to_end(into).map_err(failed)? as u64;
-        if skipped < skip || read < step {
-            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
-        }
-        self.at = hole.start + step;
-        hole.start = self.at;
-        if hole.is_empty() {
-            self.left.pop_front();
-        }
-        Ok(step as usize)
-    }
-
-    /// At most `count` bytes, fewer only at the end of the last hole.
-    fn at_most(&mut self, count: usize) -> Result<Vec<u8>, EncodeError> {
-        let mut bytes = Vec::new();
-        while bytes.len() < count && self.some(count - bytes.len(), &mut bytes)? > 0 {}
-        Ok(bytes)
-    }
-
-    fn exactly(&mut self, count: usize) -> Result<Vec<u8>, EncodeError> {
-        let bytes = self.at_most(count)?;
-        if bytes.len() == count { Ok(bytes) } else { Err(EncodeError::NotEqual) }
-    }
-
-    /// The next hole, if it is one that a compressed frame may fill.
-    fn whole(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
-        match self.left.front().map(|hole| hole.end - hole.start) {
-            Some(bytes) if bytes <= HOLE_BYTES_MAX as u64 => self.exactly(bytes as usize).map(Some),
-            _ => Ok(None),
-        }
     }
 }
