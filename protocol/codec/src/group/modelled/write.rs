@@ -340,26 +340,25 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Whether the frames of an Instance are smaller by Lepton, each one once, than in one zstd frame: some devices
-    /// repeat most of a scan from frame to frame.
+    /// Whether the frames of an Instance, as far as they fill one segment, are smaller by Lepton, each one once, than in
+    /// one zstd frame: some devices repeat most of a scan from frame to frame.
     fn lepton_is_smaller(&self, index: usize) -> Result<bool, EncodeError> {
         let mut holes = Holes::open(index, &self.planned[index])?;
         let (mut lepton, mut recent) = (0, Recent::default());
-        let mut all = Vec::new();
-        let mut frames = 0;
+        let (mut frames, mut all) = (0, Vec::new());
         while let Some(Frame { bytes, .. }) = holes.frame()? {
+            if all.len() + bytes.len() > SEGMENT_RECEIVED_BYTES {
+                break;
+            }
             frames += 1;
             if recent.find(&bytes).is_none() {
                 let coded = frame::encode_baseline(&bytes);
                 lepton += coded.map_or(bytes.len(), |lepton| lepton.head.len() + lepton.body.len());
             }
             recent.push(&bytes);
-            if all.len() + bytes.len() <= SEGMENT_RECEIVED_BYTES {
-                all.extend_from_slice(&bytes);
-            }
+            all.extend_from_slice(&bytes);
         }
-        let total: u64 = self.planned[index].holes.iter().map(|hole| hole.bytes).sum();
-        if all.len() as u64 != total || frames < 2 {
+        if frames < 2 {
             return Ok(true);
         }
         Ok(lepton <= compressed(&all).map_err(EncodeError::Coder)?.len())

@@ -1,4 +1,4 @@
-//! A compressed frame that was cut into fragments is coded like one that wasn't, and comes back as it was cut.
+//! Compressed frames cost what they show, however they were cut into fragments, and come back as they were cut.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,6 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use radmesh_codec::{
     EncodingId,
     group::{Content, DecodeError, Profile, Source, encode},
+    limits::SEGMENT_RECEIVED_BYTES,
     scan::{Form, PixelForm, scan},
 };
 use taken::decoded;
@@ -112,6 +113,19 @@ fn frames_that_come_again_in_other_fragments_are_named() {
         frame.chunks(frame.len() / pieces + 1).map(<[u8]>::to_vec).collect()
     }));
     assert!(again.len() < once + 150, "{} against {once}", again.len());
+}
+
+#[test]
+fn a_long_cine_whose_frames_share_their_scans_costs_little_more_than_one_frame() {
+    let mut kind = real(BASELINE, "pydicom/examples_ybr_color.dcm");
+    let frame = kind.frames[0].clone();
+    // A comment (T.81 B.2.4.5) tells the frames apart: none is a repetition of another.
+    let numbered = |number: u16| [&frame[..2], &[0xFF, 0xFE, 0, 4], &number.to_be_bytes(), &frame[2..]].concat();
+    kind.frames = (0..600).map(numbered).collect();
+    let file = kind.file(|frame| vec![frame.to_vec()]);
+    assert!(file.len() > SEGMENT_RECEIVED_BYTES, "{}", file.len());
+    let (stream, _) = round_trip(file);
+    assert!(stream.len() < 4 * frame.len(), "{} against {}", stream.len(), frame.len());
 }
 
 #[test]
