@@ -211,3 +211,102 @@ impl History {
         (agreed >= MATCH_BYTES).then_some((at, agreed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: Keys = Keys { slot: 11, column: 1 };
+    const PLACE: Keys = Keys { slot: 12, column: 2 };
+
+    impl History {
+        /// An element with a head of four bytes.
+        fn element(&mut self, keys: Keys, value: &[u8]) {
+            let head = self.bytes.len();
+            self.begin_element(head);
+            b"head".iter().chain(value).for_each(|byte| self.push(*byte));
+            self.keep(keys, (head, head + 4, self.bytes.len()), 1);
+        }
+
+        fn value(&self, row: Option<&Row>) -> Option<&[u8]> {
+            row.map(|row| &self.bytes[row.value()])
+        }
+    }
+
+    #[test]
+    fn an_element_finds_itself_in_the_instance_before_and_the_one_before_that() {
+        let mut history = History::new();
+        for number in [b"101", b"102", b"103"] {
+            history.begin();
+            history.element(PLACE, b"-7.5");
+            history.element(NUMBER, number);
+        }
+        let row = history.row(NUMBER).unwrap();
+        assert_eq!((&history.bytes[row.value()], &history.bytes[row.before()]), (&b"103"[..], &b"102"[..]));
+        assert_eq!(history.begin(), Some(2 * (8 + 7)), "where the Instance before began");
+        assert_eq!(history.current(), b"");
+    }
+
+    #[test]
+    fn an_element_that_is_new_in_its_item_finds_the_row_above() {
+        let mut history = History::new();
+        history.begin();
+        history.element(Keys { slot: 21, column: 3 }, b"first row");
+        let next = Keys { slot: 22, column: 3 };
+        assert_eq!(history.value(history.row(next)), Some(&b"first row"[..]));
+        assert_eq!(history.value(history.column(next)), Some(&b"first row"[..]));
+        assert!(history.row(Keys { slot: 23, column: 4 }).is_none());
+    }
+
+    #[test]
+    fn values_that_were_equal_are_expected_to_be_equal_in_the_next_instance() {
+        let mut history = History::new();
+        for uid in [b"1.2.3", b"1.2.9"] {
+            history.begin();
+            history.element(NUMBER, uid);
+            if history.instance == 2 {
+                let row = *history.row(PLACE).unwrap();
+                assert_eq!(history.linked(&row).map(|at| &history.bytes[at]), Some(&b"1.2.9"[..]));
+            }
+            history.element(PLACE, uid);
+        }
+        history.begin();
+        let row = *history.row(PLACE).unwrap();
+        assert_eq!(history.linked(&row), None, "the other has not come yet in this Instance");
+    }
+
+    #[test]
+    fn text_is_met_again_after_six_equal_bytes_and_not_before() {
+        let mut history = History::new();
+        history.begin();
+        b"Siemens Healthineers; ".iter().for_each(|byte| history.push(*byte));
+        for (byte, met) in b"Siemens".iter().zip([None, None, None, None, None, Some((6, 6)), Some((7, 7))]) {
+            history.push(*byte);
+            assert_eq!(history.matching(), met);
+        }
+    }
+
+    #[test]
+    fn an_element_reaches_to_the_next_head() {
+        let mut history = History::new();
+        history.begin();
+        history.element(NUMBER, b"12");
+        history.element(PLACE, b"345");
+        assert_eq!(history.element_at(0), Some(0..6));
+        assert_eq!(history.element_at(4), Some(4..6));
+        assert_eq!(history.element_at(6), Some(6..13));
+        assert_eq!(history.element_at(13), None);
+    }
+
+    #[test]
+    fn another_key_of_the_same_place_is_never_taken_for_it() {
+        let mut rows = Rows::new(1);
+        rows.put(1, Row { value: 10, ..Row::default() });
+        for key in 2..50 {
+            assert!(rows.find(key).is_none(), "{key}");
+            rows.put(key, Row { value: key as u32, ..Row::default() });
+            let row = *rows.find(key).unwrap();
+            assert_eq!((row.value, row.before()), (key as u32, 0..0), "nothing of the one it overwrote");
+        }
+    }
+}

@@ -444,3 +444,171 @@ pub(super) fn holes_of(bytes: &[u8], form: Form, taken: Taken, size: u64) -> Opt
     }
     walk.is_done().then_some(holes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn element(tag: u32, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
+        let [g1, g0, e1, e0] = tag.to_be_bytes();
+        let mut bytes = vec![g0, g1, e0, e1];
+        bytes.extend_from_slice(vr);
+        if Vr::named(vr).0 < SHORT_VRS {
+            bytes.extend((value.len() as u16).to_le_bytes());
+        } else {
+            bytes.extend([0, 0]);
+            bytes.extend((value.len() as u32).to_le_bytes());
+        }
+        bytes.extend_from_slice(value);
+        bytes
+    }
+
+    fn item(tag: u32, length: u32, value: &[u8]) -> Vec<u8> {
+        let [g1, g0, e1, e0] = tag.to_be_bytes();
+        [&[g0, g1, e0, e1][..], &length.to_le_bytes(), value].concat()
+    }
+
+    /// Preamble and meta that say this transfer syntax.
+    fn meta(syntax: &[u8]) -> Vec<u8> {
+        [vec![0; 128], b"DICM".to_vec(), element(TRANSFER_SYNTAX, b"UI", syntax)].concat()
+    }
+
+    /// The part that each byte is of, and the keys behind it.
+    fn walked(form: Form, taken: Taken, bytes: &[u8]) -> Vec<(Part, Keys)> {
+        let mut walk = Walk::new(form, taken, bytes.len() as u64);
+        let mut places = Vec::new();
+        for byte in bytes {
+            let part = walk.part();
+            if walk.push(*byte) == Step::Opened {
+                walk.open_item();
+            }
+            places.push((part, walk.keys()));
+        }
+        places
+    }
+
+    fn parts(form: Form, taken: Taken, bytes: &[u8]) -> Vec<Part> {
+        walked(form, taken, bytes).into_iter().map(|(part, _)| part).collect()
+    }
+
+    fn count(parts: &[Part], of: Part) -> usize {
+        parts.iter().filter(|part| **part == of).count()
+    }
+
+    #[test]
+    fn every_byte_of_an_element_has_its_part() {
+        use Part::{Length, Reserved, ShortLength, Tag, Value, Vr as V};
+        let bytes = [element(0x0020_0013, b"IS", b"7 "), element(0x0042_0011, b"OB", b"ab")].concat();
+        let short = [Tag, Tag, Tag, Tag, V, V, ShortLength, ShortLength, Value, Value];
+        let long = [Tag, Tag, Tag, Tag, V, V, Reserved, Reserved, Length, Length, Length, Length, Value, Value];
+        assert_eq!(parts(Form::Little, Taken::Listed, &bytes), [&short[..], &long].concat());
+    }
+
+    #[test]
+    fn the_same_element_of_another_item_has_another_slot_and_the_same_column() {
+        let body = element(0x0020_9057, b"UL", &[1, 0, 0, 0]);
+        let items = item(ITEM, body.len() as u32, &body).repeat(2);
+        let bytes = element(0x5200_9230, b"SQ", &items);
+        let places = walked(Form::Little, Taken::Listed, &bytes);
+        let [first, second] = [bytes.len() - 1 - items.len() / 2, bytes.len() - 1].map(|at| places[at].1);
+        assert_ne!(first.slot, second.slot);
+        assert_eq!(first.column, second.column);
+        let alone = walked(Form::Little, Taken::Listed, &body);
+        assert_ne!(alone[body.len() - 1].1.column, first.column, "outside the sequence");
+    }
+
+    #[test]
+    fn pixels_are_holes_and_an_offset_table_is_one_only_where_values_are_taken() {
+        let native = [element(0x0020_0013, b"IS", b"7 "), element(0x7FE0_0010, b"OW", &[5; 40])].concat();
+        let residue = &native[..native.len() - 40];
+        for taken in [Taken::Values, Taken::Fragments, Taken::Inflated] {
+            let holes = holes_of(residue, Form::Little, taken, native.len() as u64);
+            assert_eq!(holes, Some(vec![Hole { at: residue.len() as u64, bytes: 40 }]), "{taken:?}");
+        }
+        assert_eq!(holes_of(residue, Form::Little, Taken::Listed, native.len() as u64), None, "40 bytes are missing");
+
+        let mut head = element(0x7FE0_0010, b"OB", &[]);
+        head.splice(8..12, UNDEFINED.to_le_bytes());
+        let end = item(SEQUENCE_END, 0, &[]);
+        // A table of 4 bytes, then fragments of 30 and 20.
+        let [with_table, without] = [&[9; 4][..], &[]].map(|table| {
+            [&head, &item(ITEM, 4, table), &item(ITEM, 30, &[]), &item(ITEM, 20, &[]), &end].map(Vec::as_slice).concat()
+        });
+        let size = with_table.len() as u64 + 50;
+        let found = |bytes: &[u8], taken| {
+            let holes = holes_of(bytes, Form::Little, taken, size).unwrap_or_default();
+            holes.iter().map(|hole| hole.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&with_table, Taken::Fragments), [30, 20]);
+        assert_eq!(found(&without, Taken::Values), [4, 30, 20]);
+    }
+
+    #[test]
+    fn a_deflated_data_set_has_no_elements_unless_it_was_inflated() {
+        let data_set = element(0x0020_0013, b"IS", b"7 ");
+        let bytes = [meta(b"1.2.840.10008.1.2.1.99"), data_set.clone()].concat();
+        let from = bytes.len() - data_set.len() + 2;
+        assert_eq!(count(&parts(Form::File, Taken::Values, &bytes)[from..], Part::Plain), data_set.len() - 2);
+        assert_eq!(count(&parts(Form::File, Taken::Inflated, &bytes), Part::Plain), 0);
+    }
+
+    #[test]
+    fn numbers_turn_round_where_the_transfer_syntax_is_big_endian() {
+        let little = element(0x0028_0010, b"US", &[2, 1]);
+        let big = [0, 0x28, 0, 0x10, b'U', b'S', 0, 2, 1, 2];
+        let bytes = [meta(b"1.2.840.10008.1.2.2\0"), big.to_vec()].concat();
+        let [in_big, in_little] =
+            [walked(Form::File, Taken::Listed, &bytes), walked(Form::Little, Taken::Listed, &little)];
+        assert_eq!(in_big[in_big.len() - 2..].to_vec(), in_little[in_little.len() - 2..].to_vec());
+    }
+
+    #[test]
+    fn what_begins_with_an_item_is_a_sequence_whatever_its_vr_says() {
+        let body = element(0x0008_0060, b"CS", b"CT");
+        let bytes = element(0x0029_1010, b"UN", &item(ITEM, body.len() as u32, &body));
+        let parts = parts(Form::Little, Taken::Listed, &bytes);
+        assert_eq!(parts[bytes.len() - 2..], [Part::Value; 2]);
+        assert_eq!(parts[bytes.len() - body.len()], Part::Tag);
+    }
+
+    #[test]
+    fn sequences_deeper_than_the_limit_take_no_more_memory() {
+        let mut level = element(0x0040_0275, b"SQ", &[]);
+        level.splice(8..12, UNDEFINED.to_le_bytes());
+        level.extend(item(ITEM, UNDEFINED, &[]));
+        let bytes = level.repeat(500);
+        let mut walk = Walk::new(Form::Little, Taken::Listed, bytes.len() as u64);
+        for byte in bytes {
+            if walk.push(byte) == Step::Opened {
+                walk.open_item();
+            }
+        }
+        assert_eq!(walk.frames.len(), DEPTH_MAX);
+    }
+
+    /// Heads of all kinds, and any bytes.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            any::<Vec<u8>>(),
+            Just(element(0x0008_0060, b"CS", b"CT")),
+            (0_u32..200).prop_map(|bytes| [&element(0x7FE0_0010, b"OW", &[])[..8], &bytes.to_le_bytes()].concat()),
+            Just([&element(0x7FE0_0010, b"OB", &[])[..8], &UNDEFINED.to_le_bytes()].concat()),
+            Just([&element(0x0040_0275, b"SQ", &[])[..8], &UNDEFINED.to_le_bytes()].concat()),
+            (0_u32..200).prop_map(|bytes| item(ITEM, bytes, &[])),
+            Just(item(SEQUENCE_END, 0, &[])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_walked_to_their_end(pieces in proptest::collection::vec(piece(), 0..6), form in 0_usize..4, taken in 0_usize..4, more in 0_u64..99) {
+            let bytes = pieces.concat();
+            let size = bytes.len() as u64 + more;
+            if let Some(holes) = holes_of(&bytes, Form::ALL[form], Taken::ALL[taken], size) {
+                prop_assert_eq!(holes.iter().map(|hole| hole.bytes).sum::<u64>(), more);
+                prop_assert!(holes.iter().all(|hole| hole.at <= bytes.len() as u64));
+            }
+        }
+    }
+}

@@ -192,3 +192,95 @@ impl Above {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::GROUP_INFLATED_BYTES_MAX;
+
+    macro_rules! fixture {
+        ($file:literal) => {
+            include_bytes!(concat!("../../../../../tests/data/", $file)).to_vec()
+        };
+    }
+
+    fn planned(bytes: &dyn Source, mut inflated_left: u64) -> (Planned<'_>, u64) {
+        (Planned::read(0, bytes, &mut inflated_left).unwrap(), inflated_left)
+    }
+
+    /// Puts the holes' bytes back.
+    fn filled(planned: &Planned<'_>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        planned.source.open().unwrap().read_to_end(&mut bytes).unwrap();
+        let (mut whole, mut from) = (Vec::new(), 0);
+        for (hole, range) in planned.holes.iter().zip(&planned.ranges) {
+            whole.extend_from_slice(&planned.residue[from..hole.at as usize]);
+            whole.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
+            from = hole.at as usize;
+        }
+        [&whole, &planned.residue[from..]].concat()
+    }
+
+    #[test]
+    fn native_pixels_are_one_hole_and_all_else_is_residue() {
+        let file = fixture!("pydicom/CT_small.dcm");
+        let (planned, _) = planned(&file, 0);
+        assert!(matches!(planned.pixels, Pixels::Native { frames: 1, bits_stored: 16, .. }));
+        assert_eq!(planned.holes.iter().map(|hole| hole.bytes).collect::<Vec<_>>(), [128 * 128 * 2]);
+        assert_eq!(filled(&planned), file);
+    }
+
+    #[test]
+    fn fragments_are_holes_and_the_offset_table_is_none() {
+        let file = fixture!("pydicom/examples_ybr_color.dcm");
+        let (planned, _) = planned(&file, 0);
+        assert_eq!((planned.pixels, planned.holes.len()), (Pixels::Baseline, 30));
+        assert_eq!(filled(&planned), file);
+    }
+
+    #[test]
+    fn nothing_is_guessed_about_a_file_that_ends_early() {
+        let file = fixture!("pydicom/MR_truncated.dcm");
+        let (planned, _) = planned(&file, 0);
+        assert_eq!((planned.pixels, planned.holes.len()), (Pixels::Bytes, 0));
+        assert_eq!(planned.residue, file);
+    }
+
+    #[test]
+    fn what_is_long_and_has_no_pixels_is_one_hole() {
+        let film = vec![7_u8; RESIDUE_BYTES_MAX as usize + 1];
+        let (long, _) = planned(&film, 0);
+        assert_eq!((long.residue.len(), long.holes[0].bytes), (0, RESIDUE_BYTES_MAX + 1));
+        let shorter = film[1..].to_vec();
+        let (short, _) = planned(&shorter, 0);
+        assert_eq!((short.residue.len(), short.holes.len()), (RESIDUE_BYTES_MAX as usize, 0));
+    }
+
+    #[test]
+    fn a_deflated_data_set_has_the_pixels_it_inflates_to_where_the_group_has_room() {
+        let file = fixture!("pydicom/image_dfl.dcm");
+        let (inflated, left) = planned(&file, GROUP_INFLATED_BYTES_MAX);
+        assert!(matches!(inflated.pixels, Pixels::Native { frames: 1, .. }));
+        assert_eq!(GROUP_INFLATED_BYTES_MAX - left, inflated.source.bytes());
+        assert_eq!(inflated.content, Content { bytes: file.len() as u64, hash: *blake3::hash(&file).as_bytes() });
+        let (deflated, unused) = planned(&file, inflated.source.bytes() - 1);
+        assert_eq!((deflated.pixels, unused), (Pixels::Bytes, inflated.source.bytes() - 1));
+        assert_eq!(filled(&deflated), file);
+    }
+
+    #[test]
+    fn a_bit_above_bits_stored_makes_a_plane_wherever_it_is_read() {
+        let raster = Raster::parse([0, 4, 0, 4, Cell::Little as u8, 0, 0, 0, 0, 0]).unwrap();
+        let pixels = Pixels::Native { raster, frames: 1, bits_stored: 12 };
+        let split = |steps: &[&[u8]]| {
+            let mut above = Above::of(&pixels);
+            steps.iter().for_each(|step| above.look(step));
+            above.applied(pixels)
+        };
+        assert_eq!(split(&[&[0xFF, 0x0F, 0xFF], &[0x0F]]), pixels);
+        let Pixels::Native { raster, .. } = split(&[&[0xFF, 0x0F, 0xFF], &[0x1F]]) else {
+            panic!("native stays native")
+        };
+        assert_eq!(raster.split, 12);
+    }
+}
