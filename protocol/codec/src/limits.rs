@@ -71,8 +71,8 @@ pub const HOLE_BYTES_MAX: usize = 40 * 1024 * 1024;
 /// Bytes of compressed frames that are kept to find repeated ones.
 pub const HOLES_KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that the deflated Instances of a group inflate to, all together, at most; later ones are coded as received.
-/// Bounds what a few bytes can ask for, and holds an image of 8 million samples: 11 s on a core that codes 1.5 MB/s.
-pub const GROUP_INFLATED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bounds what a few bytes can ask for, and holds an image of 4 million samples: some 15 s of coding and decoding again.
+pub const GROUP_INFLATED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes of an Instance without its pixels at most; what has more is coded as plain bytes.
 pub const RESIDUE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Received bytes after which a segment ends: what a broken stream loses of its last Instance.
