@@ -279,6 +279,37 @@ fn an_overlay_in_the_bits_above_costs_next_to_nothing() {
 }
 
 #[test]
+fn colours_that_go_with_each_other_cost_little_more_than_one_of_them() {
+    // A screen of 64 colours in disorder, one plane of it, and all three of them.
+    let side = 96_u16;
+    let mut state = 7_u32;
+    let indices: Vec<u8> = (0..u32::from(side) * u32::from(side))
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 26) as u8
+        })
+        .collect();
+    let grey: Vec<u8> = indices.iter().map(|index| index.wrapping_mul(37)).collect();
+    let colour: Vec<u8> =
+        indices.iter().flat_map(|index| [151, 37, 101].map(|factor: u8| index.wrapping_mul(factor))).collect();
+    let layout = |samples, photometric| Layout {
+        syntax: "1.2.840.10008.1.2.1",
+        columns: side,
+        rows: side,
+        frames: 1,
+        samples,
+        planar: 0,
+        allocated: 8,
+        stored: 8,
+        signed: 0,
+        photometric,
+    };
+    let (grey, _) = round_trip(&[layout(1, "MONOCHROME2").file(1, &grey)]);
+    let (colour, _) = round_trip(&[layout(3, "RGB").file(1, &colour)]);
+    assert!(colour.len() * 2 < grey.len() * 3, "{} against {}", colour.len(), grey.len());
+}
+
+#[test]
 fn the_fast_profile_is_another_model_and_close_in_bytes() {
     let instances = slices(4);
     let (max, _) = round_trip_by(&instances, Profile::Max);

@@ -58,7 +58,7 @@ impl Source for Vec<u8> {
 pub enum Profile {
     /// Fewest bytes: for every link slower than a processor core codes, about 1.5 MB of raw pixels a second.
     Max,
-    /// Less than half the time for a few bytes in a hundred more: for a LAN, or a backlog that one core can't keep up with.
+    /// About a fifth less time for one byte in a hundred more: for a LAN, or a backlog that one core can't keep up with.
     Fast,
 }
 

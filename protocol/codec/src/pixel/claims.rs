@@ -90,6 +90,12 @@ impl Claims {
         (probability >= SURE).then(|| coder.bit(truth == claim.value, probability))
     }
 
+    /// Whether such a claim is right more often than not.
+    #[inline(always)]
+    pub(super) fn is_likely(&self, claim: Claim) -> bool {
+        self.counters[claim.context].probability() >= 1 << 15
+    }
+
     /// The sample turned out to be `found`.
     #[inline(always)]
     pub(super) fn learn(&mut self, claim: Claim, found: f32) {

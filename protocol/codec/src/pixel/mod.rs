@@ -5,10 +5,9 @@
 //! before it by several predictors that learn as they go ([`least_squares`], [`experts`], [`bias`]); how far off that
 //! is likely to be comes from the errors around it ([`energy`]); what is left is a handful of binary decisions
 //! ([`residual`]) whose probabilities are mixed from predicted distributions and counters in contexts ([`decisions`])
-//! and coded in as many bits as they are worth ([`coder`]). What repeats to the sample, air and
-//! letters alike, is foreseen ([`seen`]) and skips all that ([`claims`]).
-//! Rule: encoder and decoder are one piece of code ([`plane`]), and its arithmetic gives the same bits on every
-//! processor ([`float`]). Measured in `docs/codec.md`.
+//! and coded in as many bits as they are worth ([`coder`]). What repeats to the sample, air and letters alike, is
+//! foreseen ([`seen`]) and skips all that ([`claims`]). Rule: encoder and decoder are one piece of code ([`plane`]), and
+//! its arithmetic gives the same bits on every processor ([`float`]). Measured in `docs/codec.md`.
 
 mod bias;
 mod claims;

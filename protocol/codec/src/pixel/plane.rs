@@ -199,7 +199,8 @@ impl Plane {
             self.claims.learn(claim, found);
         }
         if let Some((places, ..)) = seen {
-            self.seen.learn(places, found, followed.is_some_and(|claim| claim.value == found));
+            let was_right = |claim: Claim| claim.value == found && self.claims.is_likely(claim);
+            self.seen.learn(places, found, followed.is_some_and(was_right));
         }
         let error = found - prediction;
         self.errors.row_mut(0)[at] = error.abs();

@@ -1,10 +1,9 @@
 //! A sample as a few binary decisions around its prediction.
 //!
 //! First the side it lies on, then how far in steps of 2^k (unary, as Golomb 1966 and LOCO-I; wider from the seventh
-//! step on), then its place inside the step by halving (below the second halving by the distributions alone, unless a
-//! candidate is left). k follows the expected error, so that a sample takes about six
-//! decisions in the dark and in the noise alike. Each predicted distribution is logistic, whose tail has a closed form:
-//! 1/(1 + 2^z).
+//! step on), then its place inside the step by halving (below the first two by the distributions alone, unless a
+//! candidate is left). k follows the expected error, so that a sample takes about six decisions in the dark and in the
+//! noise alike. Each predicted distribution is logistic, whose tail has a closed form: 1/(1 + 2^z).
 
 use super::{
     coder::Coder,

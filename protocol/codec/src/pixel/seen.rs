@@ -15,16 +15,16 @@ use super::{
 /// Neighbourhoods that are looked up, the largest first.
 pub(super) const SIZES: usize = 4;
 /// Entries of the table of a size, as a power of 2.
-const TABLE_BITS: u32 = 16;
+const TABLE_BITS: u32 = 17;
 /// Classes of how often a value has followed.
 const CLASSES: usize = 8;
 /// Degrees of trust in a candidate: none, or its size and class.
 pub(super) const TRUSTS: usize = 1 + SIZES * CLASSES;
 /// Greatest count of an entry.
 const TIMES_MAX: u16 = 1000;
-/// Rows that the tables rest after one in which fewer than 1 in [`RIGHT_OF`] samples was foreseen.
+/// Rows that the tables rest after one in which fewer than 1 in [`RIGHT_OF`] samples was foreseen by a likely claim.
 const REST: u32 = 7;
-const RIGHT_OF: u32 = 50;
+const RIGHT_OF: u32 = 16;
 
 /// What followed a neighbourhood last.
 #[derive(Debug, Clone, Copy, Default)]
@@ -164,7 +164,7 @@ impl Seen {
         Some((places, candidates, claimed.map(|(value, context)| Claim::followed(f32::from(value), context))))
     }
 
-    /// The sample turned out to be `found`, after what was looked up. `was_right`: the claim was.
+    /// The sample turned out to be `found`, after what was looked up. `was_right`: it was foreseen by a likely claim.
     #[inline(always)]
     pub(super) fn learn(&mut self, places: Places, found: f32, was_right: bool) {
         self.samples += 1;
@@ -204,35 +204,108 @@ fn class(times: u16) -> usize {
 }
 
 impl Places {
-    /// Each neighbourhood takes in the one before it. The references' samples belong to the smallest already: they are
-    /// the colours of the same place, and go with each other.
+    /// Each neighbourhood takes in the one before it. Where there are references the smallest is their samples alone:
+    /// the other colours of the same place, which go with each other whatever is around.
     #[inline(always)]
     fn of(around: &Neighbours, first: Option<&Beneath>, second: Option<&Beneath>) -> Self {
-        let mut hash = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut add = |samples: &[f32]| {
-            for sample in samples {
-                hash = (hash ^ u64::from(*sample as u32)).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29);
-            }
-            hash
-        };
         let Neighbours { w, n, nw, ne, ww, nn, nne, nee, nww, nnw, www, nnn, .. } = *around;
-        add(&[w]);
-        let smallest = match (first, second) {
-            (None, _) => add(&[n]),
-            (Some(first), None) => add(&[first.here()]),
-            (Some(first), Some(second)) => add(&[first.here(), second.here()]),
+        let nearest = match (first, second) {
+            (None, _) => [w, n, 0.0, 0.0],
+            (Some(first), None) => [first.here(), 0.0, 0.0, 0.0],
+            (Some(first), Some(second)) => [first.here(), second.here(), 0.0, 0.0],
         };
-        let small = add(&[n, ne]);
-        let large = add(&[nw, ww, nn]);
-        let mut largest = add(&[nee, nne, nnw, nww, www, nnn]);
-        if let Some(first) = first {
-            let [_, [.., e], [_, s, _]] = first.near;
-            largest = add(&[e, s]);
-        }
-        let hashes = [largest, large, small, smallest];
+        let smallest = hash(0, nearest);
+        let small = hash(smallest, [w, n, ne, 0.0]);
+        let large = hash(small, [nw, ww, nn, 0.0]);
+        let largest = hash(large, [nee, nne, nnw, nww]);
+        let (e, s) = first.map_or((0.0, 0.0), |first| (first.near[1][2], first.near[2][1]));
+        let hashes = [hash(largest, [www, nnn, e, s]), large, small, smallest];
         Self(std::array::from_fn(|size| {
             let place = hashes[size].wrapping_mul(0xD6E8_FEB8_6659_FD93) >> (u64::BITS - TABLE_BITS);
             (size << TABLE_BITS | place as usize, (hashes[size] >> 7) as u16)
         }))
+    }
+}
+
+/// Takes four more samples into a hash.
+#[inline(always)]
+fn hash(of: u64, samples: [f32; 4]) -> u64 {
+    let packed = samples.iter().fold(0, |packed, sample| packed << 16 | u64::from(*sample as u16));
+    (of ^ packed).wrapping_add(0x9E37_79B9_7F4A_7C15).wrapping_mul(0x9FB2_1C65_1E98_DF25).rotate_left(29)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::rows::Rows, *};
+
+    const COLUMNS: usize = 64;
+
+    /// Codes a row by the tables alone: of how many samples the best candidate was right, or `None` while they rest.
+    fn row(seen: &mut Seen, rows: &mut Rows<5>, samples: &[f32]) -> Option<usize> {
+        rows.advance();
+        rows.open(0.0);
+        let mut right = Some(0);
+        for (column, sample) in samples.iter().enumerate() {
+            let around = Neighbours::gather(rows, column);
+            match (seen.look(&around, None, None), &mut right) {
+                (Some((places, mut candidates, claim)), Some(right)) => {
+                    let is_right = claim.is_some_and(|claim| claim.value == *sample);
+                    *right += usize::from(is_right);
+                    candidates.rule_out(*sample);
+                    assert_eq!(candidates.opinions().filter(|(_, _, says)| *says).count(), 0);
+                    seen.learn(places, *sample, is_right);
+                }
+                _ => right = None,
+            }
+            rows.row_mut(0)[column + super::super::rows::MARGIN] = *sample;
+        }
+        rows.close();
+        seen.end_row();
+        right
+    }
+
+    #[test]
+    fn a_pattern_is_foreseen_from_its_second_time_on() {
+        let (mut seen, mut rows) = (Seen::new(), Rows::new(COLUMNS));
+        let glyphs: Vec<f32> = (0..COLUMNS).map(|x| ((x * x) % 5 * 50) as f32).collect();
+        for _ in 0..8 {
+            row(&mut seen, &mut rows, &glyphs);
+        }
+        assert_eq!(row(&mut seen, &mut rows, &glyphs), Some(COLUMNS));
+    }
+
+    #[test]
+    fn in_noise_the_tables_rest_seven_rows_and_look_again() {
+        let (mut seen, mut rows) = (Seen::new(), Rows::new(COLUMNS));
+        let mut state = 1_u32;
+        let rested: Vec<bool> = (0..32)
+            .map(|_| {
+                let noise: Vec<f32> = (0..COLUMNS)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (state >> 16) as f32
+                    })
+                    .collect();
+                row(&mut seen, &mut rows, &noise).is_none()
+            })
+            .collect();
+        let expected: Vec<bool> = (0..32).map(|row| row % 8 != 0).collect();
+        assert_eq!(rested, expected);
+    }
+
+    #[test]
+    fn what_was_often_right_is_kept_when_it_is_wrong_once() {
+        let (mut seen, around) = (Seen::new(), Neighbours::gather(&Rows::new(COLUMNS), 0));
+        let mut follow = |value: f32| {
+            let (places, _, claim) = seen.look(&around, None, None).unwrap();
+            seen.learn(places, value, true);
+            claim.map(|claim| claim.value)
+        };
+        assert_eq!(follow(7.0), None);
+        for _ in 0..20 {
+            assert_eq!(follow(7.0), Some(7.0));
+        }
+        assert_eq!(follow(9.0), Some(7.0));
+        assert_eq!(follow(7.0), Some(7.0));
     }
 }
