@@ -6,7 +6,7 @@
 //! process's memory and nowhere else: a stolen hub, or one that was restarted, holds nothing that opens.
 
 use radmesh_protocol::{
-    envelope::stream::{Opener, Place, Sealer},
+    envelope::stream::{self, Sealer},
     id::Hash,
     limits::{CHUNK_BYTES, CHUNK_PLAIN_BYTES},
     parcel::contents::Group,
@@ -17,7 +17,6 @@ use std::{
     collections::HashMap,
     fmt,
     io::{self, Read, Write},
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use zeroize::Zeroizing;
@@ -87,11 +86,20 @@ struct Held {
     used: u64,
 }
 
+/// The key of a group's file.
+struct Key(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
 /// A file of this process, and the only copy of its key.
 #[derive(Debug)]
 struct Sealed {
     file: Scratch,
-    opener: Opener,
+    key: Key,
 }
 
 impl Opened {
@@ -128,13 +136,13 @@ impl Opened {
         kept.bytes += bytes;
         drop(kept);
         let reserved = Reserved { opened: self, bytes };
-        let (mut id, mut key) = ([0; 16], Zeroizing::new([0; 32]));
+        let (mut id, mut key) = ([0; 16], Key(Zeroizing::new([0; 32])));
         rng.fill_bytes(&mut id);
-        rng.fill_bytes(&mut *key);
+        rng.fill_bytes(&mut *key.0);
         let file = self.store.scratch(StagedId(id)).ok()?;
         let (name, instances) = (Name::of(group), group.instances.len() as u64);
-        let (sealer, opener) = (Sealer::new(&key), Opener::new(&key));
-        Some(Filling { reserved, name, instances, sealer, opener, file, fault: None })
+        let sealer = Sealer::new(&key.0);
+        Some(Filling { reserved, name, instances, sealer, key, file, fault: None })
     }
 
     /// The bytes of a kept group, one Instance after the other.
@@ -144,7 +152,9 @@ impl Opened {
         let used = kept.clock;
         let held = kept.groups.get_mut(&name)?;
         held.used = used;
-        Some(OpenedReader { sealed: Arc::clone(&held.sealed), next: 0, chunk: Zeroizing::default(), at: 0 })
+        let sealed = Arc::clone(&held.sealed);
+        let (key, bytes) = (sealed.key.0.clone(), sealed.file.bytes());
+        Some(stream::Reader::new(&key, SealedBytes { sealed, at: 0 }, bytes))
     }
 
     /// Drops a group that does not read back.
@@ -201,7 +211,7 @@ pub(crate) struct Filling<'o> {
     name: Name,
     instances: u64,
     sealer: Sealer,
-    opener: Opener,
+    key: Key,
     file: Scratch,
     fault: Option<WriteError>,
 }
@@ -217,7 +227,7 @@ impl Filling<'_> {
         }
         let mut kept = self.reserved.opened.kept();
         kept.clock += 1;
-        let (used, sealed) = (kept.clock, Arc::new(Sealed { file: self.file, opener: self.opener }));
+        let (used, sealed) = (kept.clock, Arc::new(Sealed { file: self.file, key: self.key }));
         kept.remove(self.name);
         kept.groups.insert(self.name, Held { sealed, instances: self.instances, used });
         drop(kept);
@@ -240,45 +250,20 @@ impl Write for Filling<'_> {
 }
 
 /// Reads a kept group; it stays readable when it is dropped from the cache meanwhile.
+pub(crate) type OpenedReader = stream::Reader<SealedBytes>;
+
+/// The sealed bytes of a kept group, from the first to the last.
 #[derive(Debug)]
-pub(crate) struct OpenedReader {
+pub(crate) struct SealedBytes {
     sealed: Arc<Sealed>,
-    next: u32,
-    chunk: Zeroizing<Vec<u8>>,
-    at: usize,
+    at: u64,
 }
 
-impl OpenedReader {
-    fn advance(&mut self) -> io::Result<bool> {
-        let offset = u64::from(self.next) * u64::from(CHUNK_BYTES);
-        let left = self.sealed.file.bytes().saturating_sub(offset);
-        if left == 0 {
-            return Ok(false);
-        }
-        let place = if left <= u64::from(CHUNK_BYTES) { Place::Last } else { Place::Middle };
-        let mut chunk = mem::take(&mut *self.chunk);
-        chunk.resize(left.min(u64::from(CHUNK_BYTES)) as usize, 0);
-        let read = self.sealed.file.read_at(offset, &mut chunk)?;
-        chunk.truncate(read);
-        let opened = self.sealed.opener.open(self.next, place, &mut chunk);
-        opened.map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))?;
-        (self.chunk, self.at) = (Zeroizing::new(chunk), 0);
-        self.next += 1;
-        Ok(true)
-    }
-}
-
-impl Read for OpenedReader {
+impl Read for SealedBytes {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.chunk.len() {
-            if !self.advance()? {
-                return Ok(0);
-            }
-        }
-        let some = into.len().min(self.chunk.len() - self.at);
-        into[..some].copy_from_slice(&self.chunk[self.at..self.at + some]);
-        self.at += some;
-        Ok(some)
+        let read = self.sealed.file.read_at(self.at, into)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

@@ -5,7 +5,7 @@
 //! for. A parcel that was read right stands for its other Instances for a few minutes, or a resent Study of 1,000
 //! Instances would read 16 GB.
 
-use crate::{sealed_file::Reading, staging::ReceivedInstance};
+use crate::{sealed_file, staging::ReceivedInstance};
 use radmesh_protocol::{
     id::{CaseId, Hash, ManifestId, NodeId},
     limits::PAGE_CHUNKS,
@@ -44,7 +44,7 @@ impl Held {
 
     /// Whether a staging file gives back what was received.
     pub(crate) fn file(&self, instance: &ReceivedInstance) -> bool {
-        let Ok(file) = Reading::open(&self.store, instance.file, &instance.key) else { return false };
+        let Ok(file) = sealed_file::open(&self.store, instance.file, &instance.key) else { return false };
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file).is_ok_and(|all| all.finalize().as_bytes() == instance.received.as_bytes())
     }

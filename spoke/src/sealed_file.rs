@@ -5,17 +5,10 @@
 //! stands, so a chunk that rotted, moved or is missing does not open: what is read is what was received, or an error.
 
 use crate::staging::{FileKey, StagingId};
-use radmesh_protocol::{
-    envelope::stream::{Opener, Place, Sealer},
-    limits::CHUNK_BYTES,
-};
+use radmesh_protocol::envelope::stream::{self, Sealer};
 use radmesh_store::{StageWriter, StagedId, StagedReader, Store, WriteError};
 use rand_core::CryptoRng;
-use std::{
-    collections::BTreeSet,
-    io::{self, Read},
-};
-use zeroize::Zeroizing;
+use std::{collections::BTreeSet, io};
 
 /// A staging file that is being written. Dropped before [`Writing::finish`], it leaves nothing behind.
 #[derive(Debug)]
@@ -52,53 +45,13 @@ impl Writing {
 }
 
 /// A staging file being read back, from its first byte to its last.
-pub(crate) struct Reading {
-    file: StagedReader,
-    opener: Opener,
-    left: u64,
-    next: u32,
-    chunk: Zeroizing<Vec<u8>>,
-    at: usize,
-}
+pub(crate) type Reading = stream::Reader<StagedReader>;
 
-impl Reading {
-    /// Opens a finished file.
-    pub(crate) fn open(store: &Store, id: StagingId, key: &FileKey) -> io::Result<Self> {
-        let file = store.open_staged(StagedId(id.0))?;
-        let chunk = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES as usize));
-        Ok(Self { left: StagedReader::bytes(&file), file, opener: Opener::new(&key.0), next: 0, chunk, at: 0 })
-    }
-
-    /// Fetches and opens the next chunk; false after the last.
-    fn advance(&mut self) -> io::Result<bool> {
-        if self.left == 0 {
-            return Ok(false);
-        }
-        let place = if self.left <= u64::from(CHUNK_BYTES) { Place::Last } else { Place::Middle };
-        let bytes = self.left.min(u64::from(CHUNK_BYTES));
-        self.chunk.resize(bytes as usize, 0);
-        self.file.read_exact(&mut self.chunk)?;
-        let opened = self.opener.open(self.next, place, &mut self.chunk);
-        opened.map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))?;
-        self.left -= bytes;
-        self.next += 1;
-        self.at = 0;
-        Ok(true)
-    }
-}
-
-impl Read for Reading {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.chunk.len() {
-            if !self.advance()? {
-                return Ok(0);
-            }
-        }
-        let some = into.len().min(self.chunk.len() - self.at);
-        into[..some].copy_from_slice(&self.chunk[self.at..self.at + some]);
-        self.at += some;
-        Ok(some)
-    }
+/// Opens a finished file.
+pub(crate) fn open(store: &Store, id: StagingId, key: &FileKey) -> io::Result<Reading> {
+    let file = store.open_staged(StagedId(id.0))?;
+    let bytes = StagedReader::bytes(&file);
+    Ok(stream::Reader::new(&key.0, file, bytes))
 }
 
 /// Removes a file that is sealed into a parcel, or was refused. One that is gone already is no error.

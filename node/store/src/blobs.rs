@@ -5,6 +5,7 @@
 //! journal (`Have`), written after the file's fdatasync and never before (`protocol/SPEC.md`, Custody).
 
 use crate::{
+    appending::Appending,
     latch::{Latch, WriteError},
     medium::{Dir, Name, delete_if_there},
 };
@@ -61,18 +62,11 @@ pub(crate) fn hash_file(latch: &Latch, manifest: ManifestId) -> Vec<Option<Hash>
 
 /// A parcel that is being sealed here, before it has a manifest. Dropped unadopted, it is deleted.
 #[derive(Debug)]
-pub struct Draft {
-    latch: Arc<Latch>,
-    name: Name,
-    bytes: u64,
-    adopted: bool,
-}
+pub struct Draft(Appending);
 
 impl Draft {
     pub(crate) fn begin(latch: Arc<Latch>, id: [u8; 16]) -> Result<Self, WriteError> {
-        let name = Name::Draft(id);
-        latch.change(|medium| medium.create(name))?;
-        Ok(Self { latch, name, bytes: 0, adopted: false })
+        Appending::begin(latch, Name::Draft(id)).map(Self)
     }
 
     /// Appends sealed bytes.
@@ -80,24 +74,21 @@ impl Draft {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]; drop the draft then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.latch.spare(bytes.len() as u64)?;
-        self.latch.change(|medium| medium.write_at(self.name, self.bytes, bytes))?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
+        self.0.latch().spare(bytes.len() as u64)?;
+        self.0.append(bytes)
     }
 
     /// Bytes appended so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.bytes()
     }
 
     /// Reads back one chunk, the last one shorter; `None` past the end or if it can't be read.
     #[must_use]
     pub fn chunk(&self, chunk: u32) -> Option<Vec<u8>> {
         let mut bytes = vec![0; CHUNK_BYTES as usize];
-        let offset = u64::from(chunk) * u64::from(CHUNK_BYTES);
-        let read = self.latch.medium().read_at(self.name, offset, &mut bytes).ok()?;
+        let read = self.0.read_at(u64::from(chunk) * u64::from(CHUNK_BYTES), &mut bytes).ok()?;
         bytes.truncate(read);
         (!bytes.is_empty()).then_some(bytes)
     }
@@ -107,19 +98,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such parcel.
-    pub fn adopt(mut self, manifest: ManifestId) -> Result<(), WriteError> {
-        self.latch.sync(self.name)?;
-        self.latch.change(|medium| medium.rename(self.name, Name::Parcel(manifest)))?;
-        self.adopted = true;
-        self.latch.sync_dir(Dir::Parcels)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.adopted {
-            // What stays behind is deleted at the next opening.
-            let _ = self.latch.medium().delete(self.name);
-        }
+    pub fn adopt(self, manifest: ManifestId) -> Result<(), WriteError> {
+        self.0.keep_as(Name::Parcel(manifest), Dir::Parcels)
     }
 }

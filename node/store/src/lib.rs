@@ -6,6 +6,7 @@
 //! storage work, and the simulator runs it as the driver does, over another [`medium::Medium`]. Follows
 //! `protocol/SPEC.md`, Storage and Custody.
 
+mod appending;
 mod blobs;
 mod carry_out;
 mod index;

@@ -6,6 +6,7 @@
 //! What is in it is its owner's matter, who seals it.
 
 use crate::{
+    appending::Appending,
     latch::{Latch, WriteError},
     medium::{Name, StagedId},
 };
@@ -18,17 +19,11 @@ const LEFT_FREE_SHARE: u64 = 8;
 
 /// A scratch file. Dropped, it is deleted.
 #[derive(Debug)]
-pub struct Scratch {
-    latch: Arc<Latch>,
-    name: Name,
-    bytes: u64,
-}
+pub struct Scratch(Appending);
 
 impl Scratch {
     pub(crate) fn begin(latch: Arc<Latch>, id: StagedId) -> Result<Self, WriteError> {
-        let name = Name::Staging(id);
-        latch.change(|medium| medium.create(name))?;
-        Ok(Self { latch, name, bytes: 0 })
+        Appending::begin(latch, Name::Staging(id)).map(Self)
     }
 
     /// Appends bytes, encrypted by the caller.
@@ -36,18 +31,16 @@ impl Scratch {
     /// # Errors
     /// [`WriteError::Full`] also where 16 GiB, or an eighth of a smaller disk, would not stay free; drop the file then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        if !has_room(&self.latch, bytes.len() as u64)? {
+        if !has_room(self.0.latch(), bytes.len() as u64)? {
             return Err(WriteError::Full);
         }
-        self.latch.change(|medium| medium.write_at(self.name, self.bytes, bytes))?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
+        self.0.append(bytes)
     }
 
     /// Bytes appended so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.bytes()
     }
 
     /// Reads what there is at `offset`; less than asked only at the end.
@@ -55,14 +48,7 @@ impl Scratch {
     /// # Errors
     /// A failing disk.
     pub fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.latch.medium().read_at(self.name, offset, into)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays behind is deleted at the next opening.
-        let _ = self.latch.medium().delete(self.name);
+        self.0.read_at(offset, into)
     }
 }
 

@@ -5,6 +5,7 @@
 //! What is in a file is its owner's matter; here it is bytes under a random name.
 
 use crate::{
+    appending::Appending,
     latch::{Latch, WriteError},
     medium::{Dir, Name, StagedId},
 };
@@ -16,10 +17,8 @@ use std::{
 /// A staged file that is being written. Dropped unfinished, it is deleted.
 #[derive(Debug)]
 pub struct StageWriter {
-    latch: Arc<Latch>,
     id: StagedId,
-    bytes: u64,
-    finished: bool,
+    file: Appending,
 }
 
 impl StageWriter {
@@ -27,8 +26,7 @@ impl StageWriter {
         if latch.medium().bytes(Name::Staged(id)).is_ok() {
             return Err(WriteError::Misplaced);
         }
-        latch.change(|medium| medium.create(Name::Staging(id)))?;
-        Ok(Self { latch, id, bytes: 0, finished: false })
+        Ok(Self { id, file: Appending::begin(latch, Name::Staging(id))? })
     }
 
     /// Appends bytes, encrypted by the caller.
@@ -36,38 +34,23 @@ impl StageWriter {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]; drop the writer then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.latch.spare(bytes.len() as u64)?;
-        self.latch.change(|medium| medium.write_at(Name::Staging(self.id), self.bytes, bytes))?;
-        self.bytes += bytes.len() as u64;
-        Ok(())
+        self.file.latch().spare(bytes.len() as u64)?;
+        self.file.append(bytes)
     }
 
     /// Bytes appended so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.bytes
+        self.file.bytes()
     }
 
     /// Puts the file and its name on disk. Only after this may the Instance be acknowledged or journaled.
     ///
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such file.
-    pub fn finish(mut self) -> Result<StagedId, WriteError> {
-        let part = Name::Staging(self.id);
-        self.latch.sync(part)?;
-        self.latch.change(|medium| medium.rename(part, Name::Staged(self.id)))?;
-        self.finished = true;
-        self.latch.sync_dir(Dir::Staging)?;
+    pub fn finish(self) -> Result<StagedId, WriteError> {
+        self.file.keep_as(Name::Staged(self.id), Dir::Staging)?;
         Ok(self.id)
-    }
-}
-
-impl Drop for StageWriter {
-    fn drop(&mut self) {
-        if !self.finished {
-            // What stays behind is deleted at the next opening.
-            let _ = self.latch.medium().delete(Name::Staging(self.id));
-        }
     }
 }
 

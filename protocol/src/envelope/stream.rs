@@ -8,8 +8,11 @@ use super::OpenError;
 use crate::limits::{CHUNK_BYTES, CHUNK_PLAIN_BYTES};
 use aead_stream::{NewStream, Nonce, StreamBE32, StreamPrimitive};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
-use std::fmt;
-use zeroize::Zeroize;
+use std::{
+    fmt,
+    io::{self, Read},
+};
+use zeroize::{Zeroize, Zeroizing};
 
 type Stream = StreamBE32<ChaCha20Poly1305>;
 
@@ -103,6 +106,63 @@ impl Opener {
     }
 }
 
+/// Opens a stream from its first chunk to its last, a chunk in memory at a time.
+pub struct Reader<R> {
+    source: R,
+    opener: Opener,
+    /// Sealed bytes that are still to come.
+    left: u64,
+    next: u32,
+    chunk: Zeroizing<Vec<u8>>,
+    at: usize,
+}
+
+impl<R: Read> Reader<R> {
+    /// Of the `sealed_bytes` that `source` has, sealed under this key.
+    #[must_use]
+    pub fn new(key: &[u8; 32], source: R, sealed_bytes: u64) -> Self {
+        let chunk = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES as usize));
+        Self { source, opener: Opener::new(key), left: sealed_bytes, next: 0, chunk, at: 0 }
+    }
+
+    /// Fetches and opens the next chunk; false after the last.
+    fn advance(&mut self) -> io::Result<bool> {
+        if self.left == 0 && self.next > 0 {
+            return Ok(false);
+        }
+        let place = if self.left <= u64::from(CHUNK_BYTES) { Place::Last } else { Place::Middle };
+        let bytes = self.left.min(u64::from(CHUNK_BYTES));
+        self.chunk.resize(bytes as usize, 0);
+        self.at = self.chunk.len();
+        self.source.read_exact(&mut self.chunk)?;
+        let opened = self.opener.open(self.next, place, &mut self.chunk);
+        opened.map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))?;
+        (self.left, self.next, self.at) = (self.left - bytes, self.next + 1, 0);
+        Ok(true)
+    }
+}
+
+/// What does not open is an error of the kind [`io::ErrorKind::InvalidData`].
+impl<R: Read> Read for Reader<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.chunk.len() {
+            if !self.advance()? {
+                return Ok(0);
+            }
+        }
+        let some = into.len().min(self.chunk.len() - self.at);
+        into[..some].copy_from_slice(&self.chunk[self.at..self.at + some]);
+        self.at += some;
+        Ok(some)
+    }
+}
+
+impl<R> fmt::Debug for Reader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer").field("next", &self.next).finish_non_exhaustive()
@@ -136,16 +196,14 @@ mod tests {
         (plain, out)
     }
 
-    /// Opens a stream as whoever reads it chunk by chunk does.
-    fn opened(sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
-        let (opener, last) = (Opener::new(&[9; 32]), sealed.len().div_ceil(CHUNK_BYTES as usize));
+    fn opened(sealed: &[u8]) -> io::Result<Vec<u8>> {
         let mut plain = Vec::new();
-        for (index, chunk) in (1..).zip(sealed.chunks(CHUNK_BYTES as usize)) {
-            let mut chunk = chunk.to_vec();
-            opener.open(index - 1, if index as usize == last { Place::Last } else { Place::Middle }, &mut chunk)?;
-            plain.extend(chunk);
-        }
+        Reader::new(&[9; 32], sealed, sealed.len() as u64).read_to_end(&mut plain)?;
         Ok(plain)
+    }
+
+    fn assert_refused(sealed: &[u8]) {
+        assert_eq!(opened(sealed).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
@@ -161,15 +219,26 @@ mod tests {
     #[test]
     fn stream_cut_at_a_chunk_does_not_open() {
         let (_, out) = sealed(3 * CHUNK_PLAIN_BYTES as usize);
-        assert_eq!(opened(&out[..2 * CHUNK_BYTES as usize]), Err(OpenError::Refused));
+        assert_refused(&out[..2 * CHUNK_BYTES as usize]);
+        assert_refused(&[]);
+    }
+
+    #[test]
+    fn a_chunk_that_does_not_open_is_not_read_after_its_error() {
+        let (_, mut out) = sealed(100);
+        out[5] ^= 1;
+        let mut reader = Reader::new(&[9; 32], &*out, out.len() as u64);
+        for _ in 0..2 {
+            assert!(reader.read(&mut [0; 10]).is_err());
+        }
     }
 
     #[test]
     fn chunks_in_another_order_or_twice_do_not_open() {
         let (_, out) = sealed(3 * CHUNK_PLAIN_BYTES as usize);
         let chunks: Vec<&[u8]> = out.chunks(CHUNK_BYTES as usize).collect();
-        assert_eq!(opened(&[chunks[1], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
-        assert_eq!(opened(&[chunks[0], chunks[0], chunks[2]].concat()), Err(OpenError::Refused));
+        assert_refused(&[chunks[1], chunks[0], chunks[2]].concat());
+        assert_refused(&[chunks[0], chunks[0], chunks[2]].concat());
         assert!(opened(&[chunks[0], chunks[1], chunks[2]].concat()).is_ok());
     }
 }

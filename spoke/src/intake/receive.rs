@@ -7,7 +7,7 @@
 use crate::{
     chance::Chance,
     quarantine::QuarantineFull,
-    sealed_file::{self, Reading, Writing},
+    sealed_file::{self, Writing},
     staging::{FileKey, ReceivedInstance, Sayings, Sender, StagingId, Wholeness},
 };
 use radmesh_codec::{
@@ -123,7 +123,7 @@ fn judge(
     sender: Sender,
     at: Wall,
 ) -> Result<ReceivedInstance, Refused> {
-    let open = || Reading::open(store, file, &key).map_err(|_| Refused::ReadBack);
+    let open = || sealed_file::open(store, file, &key).map_err(|_| Refused::ReadBack);
     let form = match declared {
         Declared::File => Form::File,
         Declared::Association { transfer_syntax, .. } => Form::DataSet { transfer_syntax: transfer_syntax.clone() },

@@ -170,7 +170,7 @@ impl Sealing {
         let (spool, form) = spooled.expect("a run has an Instance, and one that long is a group of its own");
         let bytes = spool.bytes;
         let (file, key) = spool.writing.finish()?;
-        let parts = self.pieces(load, (bytes, form, stored), || Reading::open(&self.store, file, &key));
+        let parts = self.pieces(load, (bytes, form, stored), || sealed_file::open(&self.store, file, &key));
         sealed_file::remove(&self.store, file)?;
         parts
     }
@@ -297,7 +297,7 @@ pub(super) struct StagedSource<'a> {
 impl Source for StagedSource<'_> {
     fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         let instance = &self.staged.instance;
-        Ok(Box::new(Reading::open(self.store, instance.file, &instance.key)?))
+        Ok(Box::new(sealed_file::open(self.store, instance.file, &instance.key)?))
     }
 
     fn bytes(&self) -> u64 {
