@@ -54,9 +54,9 @@ const _: () = assert!(GROUP_INFLATED_BYTES_MAX < u32::MAX as u64);
 const _: () = assert!(GROUP_INSTANCES_MAX <= u16::MAX as usize);
 const _: () = assert!(VALUE_BYTES_KEPT_MAX < SCAN_BUFFER_BYTES);
 
-/// Samples of a picture that others are predicted from at most: three planes of it are kept, at 4 bytes a sample.
+/// Samples of a picture that others are predicted from at most: three planes of it are kept, at 2 bytes a sample.
 pub const CHAINED_SAMPLES_MAX: usize = 3 * 1024 * 1024;
-/// Columns of a picture that the model takes at most: what it learns of them takes about 800 bytes each.
+/// Columns of a picture that the model takes at most: what it learns of them takes about 600 bytes each.
 pub const COLUMNS_MAX: usize = 16 * 1024;
 /// Samples of a band of a larger picture.
 pub const BAND_SAMPLES: usize = 1024 * 1024;

@@ -5,7 +5,7 @@
 
 use super::{
     float::{clamp, max},
-    neighbours::Neighbours,
+    plane::Site,
 };
 
 /// Levels of the tables: half of the error energy's.
@@ -53,11 +53,13 @@ impl Bias {
     }
 
     #[inline(always)]
-    pub(super) fn places(around: &Neighbours, prediction: f32, level: usize, west: usize, north: usize) -> Places {
-        let higher = [around.w, around.n, around.nw, around.ne, 2.0 * around.w - around.ww, 2.0 * around.n - around.nn];
+    pub(super) fn places(site: &Site, prediction: f32) -> Places {
+        let (around, [west, north, _]) = (&site.around, site.signs);
+        let [along_row, along_column] = around.extrapolated();
+        let higher = [around.w, around.n, around.nw, around.ne, along_row, along_column];
         let texture =
             higher.iter().enumerate().fold(0, |set, (bit, value)| set | usize::from(*value > prediction) << bit);
-        let level = (level / 2).min(LEVELS - 1);
+        let level = (site.energy.level / 2).min(LEVELS - 1);
         Places { texture: texture * LEVELS + level, signs: (west * 5 + north) * LEVELS + level }
     }
 

@@ -11,14 +11,17 @@ use super::{
     neighbours::{Beneath, Neighbours},
 };
 
-/// Claims are put to the decoder from this probability on: 98 in 100.
-const SURE: Probability = 64_225;
+/// Claims are put to the decoder from this probability on: 99 in 100.
+const SURE: Probability = 65_000;
 /// Decisions after which a counter moves no slower.
 const LIMIT: u32 = 1000;
 /// Contexts of each kind of claim.
 const FLAT: usize = 128;
 const REPEATED: usize = 64;
 pub(super) const FOLLOWED: usize = 1024;
+
+/// How often a flat place is thought to go on before one was seen.
+const FLAT_FIRST: f32 = 0.98;
 
 /// A claim about the sample at hand.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +83,9 @@ impl Claim {
 
 impl Claims {
     pub(super) fn new() -> Self {
-        Self { counters: vec![Counter::EVEN; FLAT + REPEATED + FOLLOWED], rates: Rates::new() }
+        let flat = vec![Counter::at(FLAT_FIRST, 0); FLAT];
+        let others = vec![Counter::EVEN; REPEATED + FOLLOWED];
+        Self { counters: [flat, others].concat(), rates: Rates::new() }
     }
 
     /// What is decided of a claim: `None` where it is too unsure to be put.

@@ -15,10 +15,21 @@ pub(super) struct Counter(u32);
 impl Counter {
     pub(super) const EVEN: Self = Self(1 << 31);
 
+    /// This share of ones, as if found in so many decisions.
+    pub(super) fn at(share: f32, count: u32) -> Self {
+        Self((((share * WHOLE) as u32) << 10) | count)
+    }
+
     /// From 0 to 1, neither included.
     #[inline(always)]
     pub(super) fn share(self) -> f32 {
         ((self.0 >> 10) as f32 + 0.5) * (1.0 / (WHOLE + 1.0))
+    }
+
+    /// The share in 2^`bits` parts.
+    #[inline(always)]
+    pub(super) fn part(self, bits: u32) -> usize {
+        (self.0 >> (u32::BITS - bits)) as usize
     }
 
     /// For a decision that is coded by this counter alone.

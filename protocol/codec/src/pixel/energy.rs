@@ -5,16 +5,14 @@
 //! with this gradient or this level of a wider neighbourhood, turn it into the mean absolute error to expect.
 
 use super::{
-    experts::EXPERTS,
-    float::{log2, max, min},
-    rows::MARGIN,
-    rows::Rows,
+    float::{max, min},
+    rows::{MARGIN, Rows},
 };
 
 /// Levels of the error energy: four an octave, 24 octaves.
 pub(super) const LEVELS: usize = 96;
-/// Levels of the second quantity of a table: two an octave.
-pub(super) const SECOND: usize = 48;
+/// Levels of the gradient: two an octave.
+const GRADIENTS: usize = 48;
 
 /// What is known of the errors to expect for one sample.
 pub(super) struct Energy {
@@ -22,24 +20,27 @@ pub(super) struct Energy {
     pub(super) mean: f32,
     /// Its level.
     pub(super) level: usize,
-    /// Level of the gradient.
-    pub(super) gradient: usize,
-    /// Level of the reference's errors or, without one, of the experts' disagreement.
-    pub(super) doubt: usize,
+    /// The gradient around and its level.
+    gradient: f32,
+    gradient_level: usize,
     /// Level of the errors over a wide neighbourhood.
     pub(super) wide: usize,
 }
 
-/// Level of a magnitude, `steps` an octave.
+/// Level of a magnitude, 2 to the power `STEPS` an octave from 1/16 on, evenly inside an octave: the upper bits of a
+/// binary32 number.
 #[inline(always)]
-fn level(magnitude: f32, steps: f32, levels: usize) -> usize {
-    (max((log2(magnitude + 0.0625) + 4.0) * steps, 0.0) as usize).min(levels - 1)
+pub(super) fn level<const STEPS: u32>(magnitude: f32, levels: usize) -> usize {
+    const LEAST: f32 = 0.0625;
+    let shift = f32::MANTISSA_DIGITS - 1 - STEPS;
+    let above = ((magnitude + LEAST).to_bits() >> shift).saturating_sub(LEAST.to_bits() >> shift);
+    (above as usize).min(levels - 1)
 }
 
 impl Energy {
     /// `errors` are the absolute errors of the final prediction around the sample.
     #[inline(always)]
-    pub(super) fn gather(errors: &Rows<3>, column: usize, gradient: f32, doubt: f32, wide: f32) -> Self {
+    pub(super) fn gather(errors: &Rows<3>, column: usize, gradient: f32, wide: f32) -> Self {
         let at = column + MARGIN;
         let (here, up, up2) = (errors.row(0), errors.row(1), errors.row(2));
         let mean = (here[at - 1] * 2.0
@@ -52,128 +53,102 @@ impl Energy {
             * (1.0 / 7.5);
         Self {
             mean,
-            level: level(mean, 4.0, LEVELS),
-            gradient: level(gradient, 2.0, SECOND),
-            doubt: level(doubt, 2.0, SECOND),
-            wide: level(wide, 4.0, LEVELS),
+            level: level::<2>(mean, LEVELS),
+            gradient,
+            gradient_level: level::<1>(gradient, GRADIENTS),
+            wide: level::<2>(wide, LEVELS),
         }
+    }
+
+    /// What to assume where nothing was found yet.
+    #[inline(always)]
+    pub(super) fn guess(&self) -> f32 {
+        self.mean * 0.7 + 0.15
+    }
+
+    /// Weight of a sample for the predictors: what lies in noise or on an edge says less.
+    #[inline(always)]
+    pub(super) fn weight(&self) -> f32 {
+        1.0 / (self.mean * self.mean + self.gradient * self.gradient * 0.05 + 20.0)
     }
 }
 
-/// Mean absolute errors found so far; negative where none was.
-pub(super) struct Scales {
-    /// By level: of the final prediction, then of each expert.
-    by_level: Vec<[f32; EXPERTS + 1]>,
-    by_gradient: Vec<f32>,
-    /// By half the level and the level of the wide neighbourhood.
-    by_wide: Vec<f32>,
+/// A mean absolute error as found so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found(f32);
+
+impl Found {
+    /// None was.
+    pub(super) const NOTHING: Self = Self(-1.0);
+
+    #[inline(always)]
+    pub(super) fn or(self, other: f32) -> f32 {
+        if self.0 < 0.0 { other } else { self.0 }
+    }
+
+    /// One more, of this size; `guess` is what was assumed before the first.
+    #[inline(always)]
+    pub(super) fn learn(&mut self, missed: f32, rate: f32, guess: f32) {
+        self.0 = if self.0 < 0.0 { missed * 0.5 + guess * 0.5 } else { self.0 + (missed - self.0) * rate };
+    }
 }
 
-/// The mean absolute errors to expect.
+/// How fast the mean error of a level follows, and that of a level with a second quantity.
+pub(super) const RATE_LEVEL: f32 = 0.005;
+const RATE_PAIR: f32 = 0.02;
+
+/// Mean absolute errors of the final prediction.
+pub(super) struct Scales {
+    by_level: Vec<Found>,
+    by_gradient: Vec<Found>,
+    /// By half the level and the level of the wide neighbourhood.
+    by_wide: Vec<Found>,
+}
+
+/// The mean absolute errors to expect: by level and gradient; by level and wide level; by all three.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
-    /// Of the final prediction, by level and gradient; by level and wide level; by all three.
     pub(super) gradient: f32,
     pub(super) wide: f32,
     pub(super) joint: f32,
-    /// Of each expert, by level.
-    pub(super) experts: [f32; EXPERTS],
-    /// What to assume where nothing was found yet.
-    guess: f32,
 }
 
 impl Scales {
     pub(super) fn new() -> Self {
         Self {
-            by_level: vec![[-1.0; EXPERTS + 1]; LEVELS],
-            by_gradient: vec![-1.0; LEVELS * SECOND],
-            by_wide: vec![-1.0; LEVELS.div_ceil(2) * LEVELS],
+            by_level: vec![Found::NOTHING; LEVELS],
+            by_gradient: vec![Found::NOTHING; LEVELS * GRADIENTS],
+            by_wide: vec![Found::NOTHING; LEVELS.div_ceil(2) * LEVELS],
         }
     }
 
     #[inline(always)]
     pub(super) fn expected(&self, energy: &Energy) -> Expected {
-        let guess = energy.mean * 0.7 + 0.15;
-        let or = |found: f32, other: f32| if found < 0.0 { other } else { found };
-        let [own, experts @ ..] = &self.by_level[energy.level];
-        let own = or(*own, guess);
-        let gradient = or(self.by_gradient[energy.level * SECOND + energy.gradient], own);
-        let wide = or(self.by_wide[energy.level / 2 * LEVELS + energy.wide], own);
+        let own = self.by_level[energy.level].or(energy.guess());
+        let gradient = self.by_gradient[energy.level * GRADIENTS + energy.gradient_level].or(own);
+        let wide = self.by_wide[energy.level / 2 * LEVELS + energy.wide].or(own);
         let joint = min(gradient * wide / (own + 1e-6), max(gradient, wide) * 1.5);
-        Expected { gradient, wide, joint, experts: experts.map(|found| or(found, guess)), guess }
+        Expected { gradient, wide, joint }
     }
 
-    /// The final prediction and each expert missed by this much.
+    /// The final prediction missed by this much.
     #[inline(always)]
-    pub(super) fn learn(&mut self, energy: &Energy, expected: &Expected, missed: f32, experts: &[f32]) {
-        let learn = |found: &mut f32, missed: f32, rate: f32| {
-            *found = if *found < 0.0 { missed * 0.5 + expected.guess * 0.5 } else { *found + (missed - *found) * rate };
-        };
-        learn(&mut self.by_gradient[energy.level * SECOND + energy.gradient], missed, 0.02);
-        learn(&mut self.by_wide[energy.level / 2 * LEVELS + energy.wide], missed, 0.02);
-        let [own, by_expert @ ..] = &mut self.by_level[energy.level];
-        learn(own, missed, 0.005);
-        for (found, missed) in by_expert.iter_mut().zip(experts) {
-            learn(found, *missed, 0.005);
-        }
+    pub(super) fn learn(&mut self, energy: &Energy, missed: f32) {
+        let guess = energy.guess();
+        self.by_level[energy.level].learn(missed, RATE_LEVEL, guess);
+        self.by_gradient[energy.level * GRADIENTS + energy.gradient_level].learn(missed, RATE_PAIR, guess);
+        self.by_wide[energy.level / 2 * LEVELS + energy.wide].learn(missed, RATE_PAIR, guess);
     }
 }
 
-/// Errors over a wide neighbourhood, for noise whose level seven errors can't tell: a fading mean of each column,
-/// smoothed along the row, and one of the row so far.
-pub(super) struct Wide {
-    columns: Vec<f32>,
-    above: Vec<f32>,
-    left: f32,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// How fast the mean of a column follows its errors, that of a row its own, and that along the columns.
-const RATE_COLUMN: f32 = 0.2;
-const RATE_ROW: f32 = 0.1;
-const RATE_ALONG: f32 = 0.15;
-/// Share of the row so far.
-const SHARE_LEFT: f32 = 0.4;
-/// Errors count for no less, so that a mean stays a normal number.
-const ERROR_LEAST: f32 = 1e-6;
-
-impl Wide {
-    pub(super) fn new(columns: usize) -> Self {
-        Self { columns: vec![0.0; columns], above: vec![0.0; columns], left: 0.0 }
-    }
-
-    /// A new picture begins.
-    pub(super) fn begin(&mut self) {
-        self.columns.fill(0.0);
-        self.above.fill(0.0);
-        self.left = 0.0;
-    }
-
-    #[inline(always)]
-    pub(super) fn mean(&self, column: usize) -> f32 {
-        self.above[column] * (1.0 - SHARE_LEFT) + self.left * SHARE_LEFT
-    }
-
-    #[inline(always)]
-    pub(super) fn learn(&mut self, column: usize, missed: f32) {
-        let missed = max(missed, ERROR_LEAST);
-        self.left += (missed - self.left) * RATE_ROW;
-        self.columns[column] += (missed - self.columns[column]) * RATE_COLUMN;
-    }
-
-    pub(super) fn end_row(&mut self) {
-        let [first, .., last] = self.columns[..] else {
-            return;
-        };
-        let mut mean = first;
-        for (above, column) in self.above.iter_mut().zip(&self.columns) {
-            mean += (column - mean) * RATE_ALONG;
-            *above = mean * 0.5;
-        }
-        mean = last;
-        for (above, column) in self.above.iter_mut().zip(&self.columns).rev() {
-            mean += (column - mean) * RATE_ALONG;
-            *above += mean * 0.5;
-        }
-        self.left = self.above[0];
+    #[test]
+    fn levels_are_so_many_an_octave_from_a_sixteenth_on() {
+        let levels = [0.0, 0.0625, 0.1875, 0.9375, 15.9375, 1e9].map(|magnitude| level::<2>(magnitude, LEVELS));
+        assert_eq!(levels, [0, 4, 8, 16, 32, LEVELS - 1]);
+        assert_eq!(level::<1>(0.9375, GRADIENTS), 8);
     }
 }

@@ -90,6 +90,13 @@ impl Neighbours {
         median_edge(self.w, self.n, self.nw)
     }
 
+    /// What the row and the column go on to when they go on as they did: a picture that was enlarged follows them to
+    /// the rounding.
+    #[inline(always)]
+    pub(super) fn extrapolated(&self) -> [f32; 2] {
+        [2.0 * self.w - self.ww, 2.0 * self.n - self.nn]
+    }
+
     /// Mean absolute difference along the edges of the neighbourhood (CALIC, Wu and Memon 1997).
     #[inline(always)]
     pub(super) fn gradient(&self) -> f32 {
@@ -128,23 +135,14 @@ pub(super) struct Beneath {
     pub(super) near: [[f32; 3]; 3],
     pub(super) ww: f32,
     pub(super) nee: f32,
-    /// Mean absolute error of the reference's own prediction around here.
-    pub(super) error: f32,
 }
 
 impl Beneath {
     #[inline(always)]
     pub(super) fn gather(around: &Around, column: usize) -> Self {
-        let samples = |row: usize| -> &[f32; 6] { window(&around.samples[row], column + MARGIN - 2) };
-        let errors = |row: usize| -> &[f32; 3] { window(&around.errors[row], column + MARGIN - 1) };
+        let samples = |row: usize| -> &[f32; 6] { window(around.row(row), column + MARGIN - 2) };
         let three = |row: &[f32; 6]| [row[1], row[2], row[3]];
-        let here = errors(1);
-        Self {
-            near: [three(samples(0)), three(samples(1)), three(samples(2))],
-            ww: samples(1)[0],
-            nee: samples(0)[4],
-            error: (here[1] * 2.0 + here[2] + errors(2)[1] + here[0] + errors(0)[1]) * (1.0 / 6.0),
-        }
+        Self { near: [three(samples(0)), three(samples(1)), three(samples(2))], ww: samples(1)[0], nee: samples(0)[4] }
     }
 
     #[inline(always)]

@@ -6,8 +6,9 @@
 
 use super::{
     coder::{Coder, Decoder, Encoder},
-    experts::{Effort, References},
-    plane::Plane,
+    fast::Fast,
+    max::Max,
+    plane::{Model, Plane, References},
     ranks::Ranks,
     rows::Reference,
 };
@@ -43,11 +44,28 @@ pub(crate) enum Band {
     Further,
 }
 
+/// How much work a sample is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// The thorough model.
+    Max,
+    /// The quick one.
+    Fast,
+}
+
 /// What pictures of one shape have taught.
-pub(crate) struct Pictures {
+pub(crate) struct Pictures(Taught);
+
+enum Taught {
+    Max(Run<Max>),
+    Fast(Run<Fast>),
+}
+
+/// Pictures that one kind of model codes.
+struct Run<M> {
     dimensions: Dimensions,
     ranks: Vec<Ranks>,
-    planes: Vec<Plane>,
+    planes: Vec<Plane<M>>,
     /// The same plane of the picture before, and of the one before that.
     before: Vec<[Option<Reference>; 2]>,
 }
@@ -71,10 +89,26 @@ impl Dimensions {
 impl Pictures {
     /// `ranks` has one for each plane.
     pub(crate) fn new(dimensions: Dimensions, ranks: Vec<Ranks>, effort: Effort) -> Self {
+        Self(match effort {
+            Effort::Max => Taught::Max(Run::new(dimensions, ranks)),
+            Effort::Fast => Taught::Fast(Run::new(dimensions, ranks)),
+        })
+    }
+
+    fn code<C: Coder>(&mut self, coder: &mut C, band: Band, planes: &mut [Vec<u16>]) {
+        match &mut self.0 {
+            Taught::Max(run) => run.code(coder, band, planes),
+            Taught::Fast(run) => run.code(coder, band, planes),
+        }
+    }
+}
+
+impl<M: Model> Run<M> {
+    fn new(dimensions: Dimensions, ranks: Vec<Ranks>) -> Self {
         let plane = |(index, (area, ranks)): (usize, (&Area, &Ranks))| {
-            Plane::new(area.columns, ranks.greatest(), dimensions.references(index), effort)
+            Plane::new(area.columns, ranks.greatest(), dimensions.references(index))
         };
-        let planes: Vec<Plane> = dimensions.planes.iter().zip(&ranks).enumerate().map(plane).collect();
+        let planes: Vec<Plane<M>> = dimensions.planes.iter().zip(&ranks).enumerate().map(plane).collect();
         let before = planes.iter().map(|_| [None, None]).collect();
         Self { dimensions, ranks, planes, before }
     }

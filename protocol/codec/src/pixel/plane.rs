@@ -1,27 +1,84 @@
 //! One plane of samples, row after row: the steps of a sample in their order.
 //!
-//! Neighbourhood, run or copy, prediction, expected error, contexts, decisions, learning: encoder and decoder are this one
-//! function over a [`Coder`], so that they can't part ways. What is learnt is kept from picture to picture of a Series,
-//! which is worth more than the previous picture itself on thick slices.
+//! Neighbourhood, claims, prediction, expected error, decisions, learning: encoder and decoder are this one function over
+//! a [`Coder`], so that they can't part ways. What predicts and what judges the decisions is a [`Model`]: the thorough
+//! one or the quick one. What is learnt is kept from picture to picture of a Series, which is worth more than the
+//! previous picture itself on thick slices.
 
 use super::{
     bias::{Bias, sign},
     claims::{Claim, Claims},
     coder::Coder,
-    decisions::{CONTEXTS, Decisions},
-    energy::{Energy, Expected, Scales, Wide},
-    experts::{EXPERTS, Effort, Experts, LARGE, LASTING, MEDIAN, NIMBLE, Opinion, References},
+    energy::{Energy, Expected, Scales},
     float::{clamp, max},
     neighbours::{Beneath, Neighbours, ROWS},
     pictures::Band,
-    residual::{Distributions, Frame},
+    residual::Frame,
     rows::{Around, MARGIN, Reference, Rows},
     seen::{Candidates, Seen},
     simd,
+    wide::Wide,
 };
 
-/// The model of one plane.
-pub(super) struct Plane {
+/// How many pictures a plane is predicted from besides itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum References {
+    None,
+    One,
+    Two,
+}
+
+/// What is known around a sample.
+pub(super) struct Site {
+    pub(super) column: usize,
+    pub(super) around: Neighbours,
+    /// The same place in the references.
+    pub(super) first: Option<Beneath>,
+    pub(super) second: Option<Beneath>,
+    pub(super) energy: Energy,
+    /// Signs and sizes of the errors to the west, north and north-east.
+    pub(super) signs: [usize; 3],
+    /// Whether row and column are odd: pictures enlarged to twice their size differ by that.
+    pub(super) parity: usize,
+}
+
+/// What predicts samples and says how likely they are.
+pub(super) trait Model {
+    /// What a prediction leaves for its sample to be coded and learnt by.
+    type Opinion;
+
+    /// Of planes of this width, whose samples are at most `greatest`.
+    fn new(columns: usize, references: References, greatest: u16) -> Self;
+
+    /// A new picture begins.
+    fn begin(&mut self);
+
+    fn begin_row(&mut self);
+
+    fn end_row(&mut self);
+
+    /// A sample was what was claimed; nothing was predicted.
+    fn skip(&mut self, column: usize);
+
+    /// What the sample is likely to be.
+    fn predict(&mut self, site: &Site) -> (f32, Self::Opinion);
+
+    /// Codes `sample`, or decodes and returns it.
+    fn code<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        site: &Site,
+        opinion: &Self::Opinion,
+        decisions: (&Frame, &Expected, Candidates),
+        sample: i32,
+    ) -> i32;
+
+    /// The sample turned out to be this.
+    fn learn(&mut self, site: &Site, opinion: Self::Opinion, found: f32);
+}
+
+/// A plane and what it has taught.
+pub(super) struct Plane<M> {
     columns: usize,
     greatest: u16,
     /// Rows since the picture began, and since the band did.
@@ -33,18 +90,20 @@ pub(super) struct Plane {
     signed: Rows<2>,
     first: Around,
     second: Around,
-    experts: Experts,
+    references: References,
+    claims: Claims,
+    seen: Seen,
     bias: Bias,
     scales: Scales,
     wide: Wide,
-    decisions: Decisions,
-    claims: Claims,
-    seen: Seen,
-    references: References,
+    model: M,
 }
 
-impl Plane {
-    pub(super) fn new(columns: usize, greatest: u16, references: References, effort: Effort) -> Self {
+/// Least expected error, so that a distribution is never a single value.
+const SPREAD_LEAST: f32 = 0.02;
+
+impl<M: Model> Plane<M> {
+    pub(super) fn new(columns: usize, greatest: u16, references: References) -> Self {
         Self {
             columns,
             greatest,
@@ -55,14 +114,13 @@ impl Plane {
             signed: Rows::new(columns),
             first: Around::new(columns),
             second: Around::new(columns),
-            experts: Experts::new(columns, references, effort, greatest),
+            references,
+            claims: Claims::new(),
+            seen: Seen::new(),
             bias: Bias::new(),
             scales: Scales::new(),
             wide: Wide::new(columns),
-            decisions: Decisions::new(),
-            claims: Claims::new(),
-            seen: Seen::new(),
-            references,
+            model: M::new(columns, references, greatest),
         }
     }
 
@@ -76,8 +134,8 @@ impl Plane {
         self.rows.clear();
         self.errors.clear();
         self.signed.clear();
-        self.experts.begin();
         self.wide.begin();
+        self.model.begin();
     }
 
     /// Codes the next row, or decodes it into `samples`. `references` are those that the model was made for.
@@ -90,7 +148,7 @@ impl Plane {
         if self.row == 0 && references[0].is_some() {
             // Above its first row a picture goes on as its reference does.
             for above in 1..4 {
-                self.rows.row_mut(above).copy_from_slice(&self.first.samples[0]);
+                self.rows.row_mut(above).copy_from_slice(self.first.row(0));
             }
         }
         simd::row(self, coder, samples);
@@ -98,9 +156,9 @@ impl Plane {
         self.band_row += 1;
     }
 
-    /// The row that was coded last, with its errors, as part of a reference.
+    /// The row that was coded last, as part of a reference.
     pub(super) fn keep(&self, reference: &mut Reference) {
-        reference.push(self.rows.row(0), self.errors.row(0));
+        reference.push(self.rows.row(0));
     }
 
     #[inline(always)]
@@ -108,15 +166,12 @@ impl Plane {
         self.rows.advance();
         self.errors.advance();
         self.signed.advance();
-        let (above, error_above) = if self.row == 0 && self.references == References::None {
-            (0.0, self.errors.row(1)[MARGIN])
-        } else {
-            (self.rows.row(1)[MARGIN], self.errors.row(1)[MARGIN])
-        };
+        let is_first = self.row == 0 && self.references == References::None;
+        let above = if is_first { 0.0 } else { self.rows.row(1)[MARGIN] };
         self.rows.open(above);
-        self.errors.open(error_above);
+        self.errors.open(self.errors.row(1)[MARGIN]);
         self.signed.open(0.0);
-        self.experts.begin_row();
+        self.model.begin_row();
         for (column, sample) in samples.iter_mut().enumerate().take(self.columns) {
             let truth = f32::from(*sample);
             let found = self.sample(coder, column, truth);
@@ -128,8 +183,7 @@ impl Plane {
         self.rows.close();
         self.errors.close();
         self.signed.row_mut(0)[MARGIN + self.columns..].fill(0.0);
-        self.experts.end_row();
-
+        self.model.end_row();
         self.wide.end_row();
         self.seen.end_row();
     }
@@ -143,7 +197,7 @@ impl Plane {
 
         // What is said of the sample outright; what is too unsure to be put still learns.
         let repeated = first.as_ref().and_then(|first| {
-            let was_right = self.experts.was_right(column);
+            let was_right = self.errors.row(1)[at] < 0.5 && self.errors.row(0)[at - 1] < 0.5;
             Claim::repeated(&around, first, was_right)
         });
         if let Some(claim) = repeated
@@ -174,26 +228,20 @@ impl Plane {
             }
         }
 
-        let mut opinion = self.experts.predict(column, &around, first.as_ref(), second.as_ref());
-        let experts = &opinion.experts;
-        let doubt = match &first {
-            Some(beneath) => beneath.error,
-            None => (experts[NIMBLE] - experts[LARGE]).abs() + (experts[LARGE] - experts[MEDIAN]).abs() * 0.5,
-        };
-        let gradient = around.gradient();
-        let energy = Energy::gather(&self.errors, column, gradient, doubt, self.wide.mean(column));
+        let energy = Energy::gather(&self.errors, column, around.gradient(), self.wide.mean(column));
         let (here, up) = (self.signed.row(0), self.signed.row(1));
         let signs = [here[at - 1], up[at], up[at + 1]].map(|error| sign(error, energy.mean));
-        let bias = Bias::places(&around, opinion.prediction, energy.level, signs[0], signs[1]);
-        let prediction = clamp(opinion.prediction + self.bias.of(bias), 0.0, f32::from(self.greatest));
+        let parity = self.row % 2 + column % 2 * 2;
+        let site = Site { column, around, first, second, energy, signs, parity };
 
-        let expected = self.scales.expected(&energy);
-        let spread = max(expected.wide, 0.02);
+        let (predicted, opinion) = self.model.predict(&site);
+        let bias = Bias::places(&site, predicted);
+        let prediction = clamp(predicted + self.bias.of(bias), 0.0, f32::from(self.greatest));
+        let expected = self.scales.expected(&site.energy);
+        let spread = max(expected.wide, SPREAD_LEAST);
         let frame = Frame::new(prediction, spread, self.greatest);
-        let contexts = contexts(&frame, &energy, &around, first.as_ref(), &opinion, signs);
-        let lines = self.decisions.lines(&contexts, energy.level);
-        let distributions = distributions(&opinion, &expected, prediction, self.references);
-        let found = frame.code(coder, &mut self.decisions, &lines, &distributions, candidates, truth as i32) as f32;
+        let decisions = (&frame, &expected, candidates);
+        let found = self.model.code(coder, &site, &opinion, decisions, truth as i32) as f32;
 
         for claim in [repeated, flat, followed].into_iter().flatten() {
             self.claims.learn(claim, found);
@@ -204,16 +252,11 @@ impl Plane {
         }
         let error = found - prediction;
         self.errors.row_mut(0)[at] = error.abs();
-        self.wide.learn(column, error.abs());
         self.signed.row_mut(0)[at] = error;
+        self.wide.learn(column, error.abs());
         self.bias.learn(bias, error, 4.0 * spread + 1.0);
-        let mut missed = [0.0; EXPERTS];
-        for (missed, expert) in missed.iter_mut().zip(&opinion.experts) {
-            *missed = (found - expert).abs();
-        }
-        self.scales.learn(&energy, &expected, error.abs(), &missed);
-        let weight = 1.0 / (energy.mean * energy.mean + gradient * gradient * 0.05 + 20.0);
-        self.experts.learn(column, &mut opinion, found, weight);
+        self.scales.learn(&site.energy, error.abs());
+        self.model.learn(&site, opinion, found);
         found
     }
 
@@ -228,74 +271,7 @@ impl Plane {
         self.errors.row_mut(0)[column + MARGIN] = 0.0;
         self.signed.row_mut(0)[column + MARGIN] = 0.0;
         self.wide.learn(column, 0.0);
-        self.experts.skip(column);
+        self.model.skip(column);
         found
     }
-}
-
-/// The distributions whose opinions are mixed: the final prediction at several widths, and experts at their own.
-#[inline(always)]
-fn distributions(opinion: &Opinion, expected: &Expected, prediction: f32, references: References) -> Distributions {
-    let Opinion { experts, .. } = opinion;
-    let sharp = |error: f32| 2.0 / max(error, 0.03);
-    let fifth = if references == References::None { LASTING } else { MEDIAN };
-    Distributions {
-        means: [
-            prediction,
-            prediction,
-            experts[LARGE],
-            experts[NIMBLE],
-            experts[fifth],
-            prediction,
-            prediction,
-            experts[LASTING],
-        ],
-        sharpness: [
-            sharp(expected.gradient),
-            sharp(expected.wide),
-            sharp(expected.experts[LARGE]),
-            sharp(expected.experts[NIMBLE]),
-            sharp(expected.experts[fifth]),
-            sharp(expected.joint) * 1.6,
-            sharp(expected.gradient) * 0.4,
-            sharp(expected.experts[LASTING]),
-        ],
-    }
-}
-
-/// The contexts of a sample's counters.
-#[inline(always)]
-fn contexts(
-    frame: &Frame,
-    energy: &Energy,
-    around: &Neighbours,
-    first: Option<&Beneath>,
-    opinion: &Opinion,
-    signs: [usize; 3],
-) -> [u32; CONTEXTS] {
-    let Opinion { experts, .. } = opinion;
-    let Frame { prediction, spread, step_bits: bits, .. } = *frame;
-    let centre = frame.centre as f32;
-    let (level, half) = (energy.level as u32, energy.level as u32 / 2);
-    let shift = bits.saturating_sub(2);
-    // Difference to the centre in quarter steps, within a limit.
-    let near = |value: f32, limit: i32| ((((value - centre) as i32) >> shift).clamp(-limit, limit) + limit) as u32;
-    let part = ((prediction - prediction.floor()) * 4.0) as u32;
-    let [west, north, north_east] = signs.map(|sign| sign as u32);
-    let pair = match first {
-        Some(beneath) => near(beneath.here(), 12) * 25 + near(around.w, 12),
-        None => near(around.nw, 12) * 25 + near(around.ne, 12),
-    };
-    let value = frame.centre as u32 >> shift;
-    let far = u32::from((experts[MEDIAN] - prediction).abs() > spread);
-    [
-        level << 6 | part,
-        half << 14 | (energy.gradient as u32) << 8 | part,
-        half << 14 | (west * 25 + north * 5 + north_east),
-        half << 14 | (energy.doubt as u32) << 7 | part,
-        (near(around.w, 12) * 25 + near(around.n, 12)) << 8 | bits,
-        pair << 8 | bits,
-        value << 5 | bits,
-        (near(experts[NIMBLE], 10) * 21 + near(experts[LARGE], 10)) << 8 | far << 5 | bits,
-    ]
 }

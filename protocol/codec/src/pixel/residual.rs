@@ -1,37 +1,10 @@
 //! A sample as a few binary decisions around its prediction.
 //!
 //! First the side it lies on, then how far in steps of 2^k (unary, as Golomb 1966 and LOCO-I; wider from the seventh
-//! step on), then its place inside the step by halving (below the first two by the distributions alone, unless a
-//! candidate is left). k follows the expected error, so that a sample takes about six decisions in the dark and in the
-//! noise alike. Each predicted distribution is logistic, whose tail has a closed form: 1/(1 + 2^z).
+//! step on), then its place inside the step by halving. k follows the expected error, so that a sample takes about six
+//! decisions in the dark and in the noise alike. How likely each is, a [`Judge`] says.
 
-use super::{
-    coder::Coder,
-    decisions::{Decision, Decisions, Lines, ODDS_MAX},
-    float::{Lanes, clamp, exp2, log2, max, min},
-    seen::Candidates,
-};
-
-/// Eight logistic distributions of the sample.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Distributions {
-    pub(super) means: Lanes,
-    /// 2 over the mean absolute error, which turns a difference into log odds to the base 2.
-    pub(super) sharpness: Lanes,
-}
-
-impl Distributions {
-    /// The share of each that lies beyond `value`, seen in a direction.
-    #[inline(always)]
-    fn beyond(&self, value: f32, direction: f32) -> Lanes {
-        let mut shares = self.means;
-        for (share, sharpness) in shares.iter_mut().zip(&self.sharpness) {
-            let z = (value - *share) * sharpness * direction;
-            *share = 1.0 / (1.0 + exp2(min(z, 57.0)));
-        }
-        shares
-    }
-}
+use super::{coder::Coder, seen::Candidates};
 
 /// Where the decisions of a sample start.
 #[derive(Debug, Clone, Copy)]
@@ -47,21 +20,63 @@ pub(super) struct Frame {
     pub(super) greatest: i32,
 }
 
+/// Which decision of a sample it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Question {
+    /// Whether its value is at least the centre.
+    Upper,
+    /// Whether it lies further out than one more step.
+    Further { upper: usize, steps: usize },
+    /// Whether it lies in the outer half of what is left after `steps` and `depth` halvings, which is less far than
+    /// `end`; `second`: in the outer half of its step.
+    Outer { upper: usize, steps: usize, depth: usize, second: usize, end: i32 },
+}
+
+/// Says how likely each decision is, and learns from it.
+pub(super) trait Judge<C: Coder> {
+    /// Codes or decodes whether the value ([`Question::Upper`]), or else its distance, is at least `threshold`.
+    fn decide(&mut self, coder: &mut C, question: Question, threshold: i32, candidates: &Candidates, bit: bool)
+    -> bool;
+}
+
 /// Steps after which they grow.
-const EVEN_STEPS: usize = 6;
-/// Unary decisions told apart.
-const STEPS: usize = 31;
+pub(super) const EVEN_STEPS: usize = 6;
+/// A step's width against the expected error, at least; at most twice that.
+const STEP: f32 = 0.7;
+const STEP_BITS_MAX: u32 = 12;
+
+/// Bits of a step for this expected error: 2 to their power is the first that is not below.
+#[inline(always)]
+pub(super) fn step_bits(spread: f32) -> u32 {
+    const ONE: u32 = 1.0_f32.to_bits();
+    let step = (spread * STEP).to_bits();
+    if step <= ONE { 0 } else { (((step - ONE - 1) >> (f32::MANTISSA_DIGITS - 1)) + 1).min(STEP_BITS_MAX) }
+}
 
 impl Frame {
     #[inline(always)]
     pub(super) fn new(prediction: f32, spread: f32, greatest: u16) -> Self {
         let greatest = i32::from(greatest);
         let centre = (prediction as i32 + 1).min(greatest.max(1));
-        let mut step_bits = 0;
-        while ((1 << step_bits) as f32) < spread * STEP && step_bits < 12 {
-            step_bits += 1;
-        }
-        Self { prediction, spread, centre, step_bits, greatest }
+        Self { prediction, spread, centre, step_bits: step_bits(spread), greatest }
+    }
+
+    /// Difference to the centre in quarters of a step, within a limit on either side; 0 is furthest below.
+    #[inline(always)]
+    pub(super) fn near(&self, value: f32, limit: i32) -> u32 {
+        let quarters = ((value - self.centre as f32) as i32) >> self.quarter_bits();
+        (quarters.clamp(-limit, limit) + limit) as u32
+    }
+
+    /// The centre in quarters of a step.
+    #[inline(always)]
+    pub(super) fn value(&self) -> u32 {
+        self.centre as u32 >> self.quarter_bits()
+    }
+
+    #[inline(always)]
+    fn quarter_bits(&self) -> u32 {
+        self.step_bits.saturating_sub(2)
     }
 
     /// Codes `sample`, or decodes and returns it.
@@ -69,57 +84,31 @@ impl Frame {
     pub(super) fn code<C: Coder>(
         &self,
         coder: &mut C,
-        decisions: &mut Decisions,
-        lines: &Lines,
-        distributions: &Distributions,
+        judge: &mut impl Judge<C>,
         mut candidates: Candidates,
         sample: i32,
     ) -> i32 {
-        let Distributions { means, sharpness } = distributions;
         let Self { centre, step_bits, greatest, .. } = *self;
-        let edge = centre as f32 - 0.5;
-        let mut odds = [0.0; 8];
-        for lane in 0..8 {
-            odds[lane] = clamp((means[lane] - edge) * sharpness[lane], -ODDS_MAX, ODDS_MAX);
-        }
-        let first = Decision { slot: 0, weights: 0, kind: 0 };
         candidates.ask(|value| value >= centre);
-        let is_upper = decisions.code(coder, lines, first, &odds, &candidates, sample >= centre);
+        let is_upper = judge.decide(coder, Question::Upper, centre, &candidates, sample >= centre);
         candidates.told(is_upper);
         candidates.turn(centre, is_upper);
-        let upper = usize::from(is_upper);
 
-        // From here on distances count outwards from the edge, and `beyond` is the share of each distribution
-        // that lies further out than the distance reached.
-        let direction = if is_upper { 1.0 } else { -1.0 };
-        let beyond = |distance: i32| distributions.beyond(edge + direction * distance as f32, direction);
+        // From here on distances count outwards from the edge between the sides.
+        let upper = usize::from(is_upper);
         let furthest = if is_upper { greatest - centre } else { centre - 1 };
         let distance = if is_upper { sample - centre } else { centre - 1 - sample };
         let (mut low, mut width, mut steps) = (0, 1 << step_bits, 0_usize);
-        let mut at_low = beyond(0);
-        let mut at_high = None;
         while low + width <= furthest {
-            let next = beyond(low + width);
-            let odds = ratio(&next, &at_low, &next);
-            let told = steps.min(STEPS - 1);
-            let decision = Decision {
-                slot: if steps <= EVEN_STEPS {
-                    1 + upper * 7 + steps
-                } else {
-                    19 + upper * 8 + if steps >= 10 { 4 } else { 0 }
-                },
-                weights: 1 + (step_bits as usize * 2 + upper) * 32 + told,
-                kind: 1 + told.min(2),
-            };
-            candidates.ask(|value| value >= low + width);
-            let is_further = decisions.code(coder, lines, decision, &odds, &candidates, distance >= low + width);
+            let next = low + width;
+            candidates.ask(|value| value >= next);
+            let is_further =
+                judge.decide(coder, Question::Further { upper, steps }, next, &candidates, distance >= next);
             candidates.told(is_further);
             if !is_further {
-                at_high = Some(next);
                 break;
             }
-            low += width;
-            at_low = next;
+            low = next;
             steps += 1;
             if steps >= EVEN_STEPS {
                 width *= 2;
@@ -127,42 +116,18 @@ impl Frame {
         }
 
         let mut high = (low + width - 1).min(furthest);
-        let mut at_high = at_high.unwrap_or_else(|| beyond(high + 1));
         let mut depth = 0;
         while low < high {
             let middle = (low + high + 1) >> 1;
-            let next = beyond(middle);
+            let second = usize::from(low & (width >> 1) != 0);
             candidates.ask(|value| value >= middle);
-            let is_further = if depth < 2 || candidates.any() {
-                let mut inner = [0.0; 8];
-                for lane in 0..8 {
-                    inner[lane] = next[lane] - at_high[lane];
-                }
-                let odds = ratio(&inner, &at_low, &next);
-                let first = 16 + upper * 8 + usize::from(steps > 0) * 4;
-                let decision = Decision {
-                    slot: match depth {
-                        0 => first,
-                        1 => first + 1 + usize::from(low & (width >> 1) != 0),
-                        _ => 15,
-                    },
-                    weights: 1024 + (step_bits as usize * 2 + upper) * 64 + steps.min(15) * 4 + depth.min(3),
-                    kind: 4,
-                };
-                decisions.code(coder, lines, decision, &odds, &candidates, distance >= middle)
-            } else {
-                let inner = max((next[0] - at_high[0]) + (next[1] - at_high[1]), 1e-12);
-                let outer = max((at_low[0] - next[0]) + (at_low[1] - next[1]), 1e-12);
-                let p1 = (inner / (inner + outer) * 65_536.0) as u32;
-                coder.bit(distance >= middle, p1.clamp(64, 65_472))
-            };
-            candidates.told(is_further);
-            if is_further {
+            let question = Question::Outer { upper, steps, depth, second, end: high + 1 };
+            let is_outer = judge.decide(coder, question, middle, &candidates, distance >= middle);
+            candidates.told(is_outer);
+            if is_outer {
                 low = middle;
-                at_low = next;
             } else {
                 high = middle - 1;
-                at_high = next;
             }
             depth += 1;
         }
@@ -170,16 +135,44 @@ impl Frame {
     }
 }
 
-/// A step's width against the expected error.
-const STEP: f32 = 0.7;
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::coder::{Decoder, Encoder},
+        *,
+    };
 
-/// Log odds of `further` against what lies between `from` and `to`.
-#[inline(always)]
-fn ratio(further: &Lanes, from: &Lanes, to: &Lanes) -> Lanes {
-    let mut odds = [0.0; 8];
-    for lane in 0..8 {
-        let odds_of_further = max(further[lane], 1e-18) / max(from[lane] - to[lane], 1e-18);
-        odds[lane] = clamp(log2(odds_of_further), -ODDS_MAX, ODDS_MAX);
+    /// Thinks every decision even.
+    struct Even;
+
+    impl<C: Coder> Judge<C> for Even {
+        fn decide(&mut self, coder: &mut C, _: Question, _: i32, _: &Candidates, bit: bool) -> bool {
+            coder.bit(bit, 1 << 15)
+        }
     }
-    odds
+
+    #[test]
+    fn every_sample_comes_back_whatever_was_predicted() {
+        for greatest in [1, 2, 255, 65_535] {
+            for (prediction, spread) in [(0.0, 0.02), (100.4, 3.0), (254.9, 1.0), (65_535.0, 20_000.0)] {
+                let frame = Frame::new(f32::min(prediction, f32::from(greatest)), spread, greatest);
+                let samples = || (0..=greatest).step_by(1 + usize::from(greatest) / 300).map(i32::from);
+                let mut encoder = Encoder::new();
+                for sample in samples() {
+                    frame.code(&mut encoder, &mut Even, Candidates::NONE, sample);
+                }
+                let coded = encoder.finish();
+                let mut decoder = Decoder::new(&coded);
+                for sample in samples() {
+                    assert_eq!(frame.code(&mut decoder, &mut Even, Candidates::NONE, 0), sample);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_is_the_power_of_two_that_the_expected_error_asks_for() {
+        let bits = [0.02, 1.4, 1.44, 2.8, 2.9, 1e6].map(step_bits);
+        assert_eq!(bits, [0, 0, 1, 1, 2, STEP_BITS_MAX]);
+    }
 }

@@ -64,25 +64,21 @@ pub(super) struct Reference {
     columns: usize,
     /// Row-major.
     samples: Vec<u16>,
-    /// What the prediction missed each sample by, in eighths, at most 65,535.
-    errors: Vec<u16>,
 }
 
 impl Reference {
     pub(super) fn new(columns: usize, rows: usize) -> Self {
-        Self { columns, samples: Vec::with_capacity(columns * rows), errors: Vec::with_capacity(columns * rows) }
+        Self { columns, samples: Vec::with_capacity(columns * rows) }
     }
 
     /// Nothing but zeros: the reference of a first picture.
     pub(super) fn zero(columns: usize, rows: usize) -> Self {
-        Self { columns, samples: vec![0; columns * rows], errors: vec![0; columns * rows] }
+        Self { columns, samples: vec![0; columns * rows] }
     }
 
-    /// Adds a row that was coded: samples and absolute errors with their margins.
-    pub(super) fn push(&mut self, samples: &[f32], errors: &[f32]) {
-        let inner = MARGIN..MARGIN + self.columns;
-        self.samples.extend(samples[inner.clone()].iter().map(|sample| *sample as u16));
-        self.errors.extend(errors[inner].iter().map(|error| (error * 8.0) as u16));
+    /// Adds a row that was coded, given with its margins.
+    pub(super) fn push(&mut self, row: &[f32]) {
+        self.samples.extend(row[MARGIN..MARGIN + self.columns].iter().map(|sample| *sample as u16));
     }
 
     fn rows(&self) -> usize {
@@ -91,15 +87,17 @@ impl Reference {
 }
 
 /// The three rows of a reference around the row being coded, from above (0) to below (2).
-pub(super) struct Around {
-    pub(super) samples: [Vec<f32>; 3],
-    pub(super) errors: [Vec<f32>; 3],
-}
+pub(super) struct Around([Vec<f32>; 3]);
 
 impl Around {
     pub(super) fn new(columns: usize) -> Self {
-        let rows = || std::array::from_fn(|_| vec![0.0; columns + 2 * MARGIN]);
-        Self { samples: rows(), errors: rows() }
+        Self(std::array::from_fn(|_| vec![0.0; columns + 2 * MARGIN]))
+    }
+
+    /// A row with its margins.
+    #[inline(always)]
+    pub(super) fn row(&self, place: usize) -> &[f32] {
+        &self.0[place]
     }
 
     /// Moves to `row`: the next one, or the first. Beyond its edges a reference goes on as its outermost samples.
@@ -108,25 +106,19 @@ impl Around {
             self.load(reference, 0, 0);
             self.load(reference, 1, 0);
         } else {
-            self.samples.rotate_left(1);
-            self.errors.rotate_left(1);
+            self.0.rotate_left(1);
         }
         self.load(reference, 2, (row + 1).min(reference.rows() - 1));
     }
 
     fn load(&mut self, reference: &Reference, place: usize, row: usize) {
-        let range = row * reference.columns..(row + 1) * reference.columns;
-        let (samples, errors) = (&mut self.samples[place], &mut self.errors[place]);
-        for (to, from) in samples[MARGIN..].iter_mut().zip(&reference.samples[range.clone()]) {
+        let samples = &reference.samples[row * reference.columns..(row + 1) * reference.columns];
+        let to = &mut self.0[place];
+        for (to, from) in to[MARGIN..].iter_mut().zip(samples) {
             *to = f32::from(*from);
         }
-        for (to, from) in errors[MARGIN..].iter_mut().zip(&reference.errors[range]) {
-            *to = f32::from(*from) * 0.125;
-        }
-        for row in [samples, errors] {
-            let first = row[MARGIN];
-            row[..MARGIN].fill(first);
-            close(row);
-        }
+        let first = to[MARGIN];
+        to[..MARGIN].fill(first);
+        close(to);
     }
 }

@@ -9,21 +9,24 @@
     reason = "calling a function that needs AVX2 after finding it, and the cache hint, have no safe form"
 )]
 
-use super::{coder::Coder, plane::Plane};
+use super::{
+    coder::Coder,
+    plane::{Model, Plane},
+};
 
 /// Codes one row of a plane.
-pub(super) fn row<C: Coder>(plane: &mut Plane, coder: &mut C, samples: &mut [u16]) {
+pub(super) fn row<M: Model, C: Coder>(plane: &mut Plane<M>, coder: &mut C, samples: &mut [u16]) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: this processor has AVX2.
-        return unsafe { row_avx2::<C>(plane, coder, samples) };
+        return unsafe { row_avx2::<M, C>(plane, coder, samples) };
     }
     plane.row_here::<C>(coder, samples);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn row_avx2<C: Coder>(plane: &mut Plane, coder: &mut C, samples: &mut [u16]) {
+fn row_avx2<M: Model, C: Coder>(plane: &mut Plane<M>, coder: &mut C, samples: &mut [u16]) {
     plane.row_here::<C>(coder, samples);
 }
 

@@ -6,10 +6,12 @@
 //! stacks them (Wolpert 1992), and what is still missed on average in like places is taken off (CALIC's bias
 //! cancellation, Wu and Memon 1997).
 
-use super::{
+use super::super::{
+    energy::{Energy, Found, LEVELS, RATE_LEVEL},
     float::{Lanes, clamp},
     least_squares::{Equations, FEATURES_MAX, Features, Learning, LeastSquares},
-    neighbours::{Beneath, FAR, FIRST, NEAR, Neighbours, QUICK, QUICK_REFERENCE, SECOND, features},
+    neighbours::{FAR, FIRST, NEAR, QUICK, QUICK_REFERENCE, SECOND, features},
+    plane::{References, Site},
     rows::MARGIN,
 };
 
@@ -21,25 +23,8 @@ pub(super) const NIMBLE: usize = 1;
 pub(super) const LASTING: usize = 2;
 pub(super) const MEDIAN: usize = 3;
 
-/// How many pictures a plane is predicted from besides itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum References {
-    None,
-    One,
-    Two,
-}
-
-/// How much work a sample is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effort {
-    /// All predictors, over all features.
-    Max,
-    /// Without the lasting predictor and the stack, and without the samples further away.
-    Fast,
-}
-
 /// What the experts say of one sample.
-pub(super) struct Opinion {
+pub(in super::super) struct Opinion {
     pub(super) experts: Lanes,
     /// Blended, before stacking.
     blend: f32,
@@ -65,25 +50,25 @@ pub(super) struct Experts {
     quick_features: usize,
     /// Absolute errors of each expert: this row and the one above.
     errors: [Vec<Lanes>; 2],
+    /// Mean absolute errors of each expert found at each level of the error energy.
+    found: Vec<[Found; EXPERTS]>,
     greatest: f32,
-    effort: Effort,
 }
 
 impl Experts {
-    pub(super) fn new(columns: usize, references: References, effort: Effort, greatest: u16) -> Self {
+    pub(super) fn new(columns: usize, references: References, greatest: u16) -> Self {
         let (beneath, quick_features) = match references {
             References::None => (0, QUICK),
             References::One => (FIRST, QUICK_REFERENCE),
             References::Two => (FIRST + SECOND, QUICK_REFERENCE),
         };
-        let far = if effort == Effort::Max { FAR } else { 0 };
-        let features = NEAR + beneath + far;
-        let learning = Learning { features, block: 12, reach: 2, memory: 0.85, prior: 0.01, ridge: 5e-5 };
+        let features = NEAR + beneath + FAR;
+        let learning = Learning { features, block: 16, reach: 1, memory: 0.85, prior: 0.01, ridge: 5e-5 };
         let solver = |learning| LeastSquares::new(learning, columns);
         Self {
             large: solver(learning),
-            nimble: solver(Learning { features: quick_features, block: 8, reach: 1, memory: 0.75, ..learning }),
-            lasting: solver(Learning { block: 36, reach: 3, memory: 0.97, ..learning }),
+            nimble: solver(Learning { features: quick_features, block: 8, memory: 0.75, ..learning }),
+            lasting: solver(Learning { block: 64, memory: 0.97, ..learning }),
             stack: solver(Learning { features: EXPERTS, block: 8, reach: 2, memory: 0.9, prior: 0.05, ridge: 0.01 }),
             gathered: Equations::new(features),
             gathered_quick: Equations::new(quick_features),
@@ -91,8 +76,8 @@ impl Experts {
             features,
             quick_features,
             errors: std::array::from_fn(|_| vec![[0.0; 8]; columns + 2 * MARGIN]),
+            found: vec![[Found::NOTHING; EXPERTS]; LEVELS],
             greatest: f32::from(greatest),
-            effort,
         }
     }
 
@@ -127,29 +112,22 @@ impl Experts {
         self.errors[0][column + MARGIN] = [0.0; 8];
     }
 
-    /// Whether the large predictor was right to the left and above.
+    /// The mean absolute error to expect of each.
     #[inline(always)]
-    pub(super) fn was_right(&self, column: usize) -> bool {
-        self.errors[1][column + MARGIN][LARGE] + self.errors[0][column + MARGIN - 1][LARGE] == 0.0
+    pub(super) fn expected(&self, energy: &Energy) -> [f32; EXPERTS] {
+        self.found[energy.level].map(|found| found.or(energy.guess()))
     }
 
     #[inline(always)]
-    pub(super) fn predict(
-        &mut self,
-        column: usize,
-        around: &Neighbours,
-        first: Option<&Beneath>,
-        second: Option<&Beneath>,
-    ) -> Opinion {
-        let base = around.base();
-        let is_max = self.effort == Effort::Max;
-        let (large, quick) = features(around, first, second, is_max.then_some(&around.far));
+    pub(super) fn predict(&mut self, site: &Site) -> Opinion {
+        let Site { column, around, first, second, .. } = site;
+        let (column, base) = (*column, around.base());
+        let (large, quick) = features(around, first.as_ref(), second.as_ref(), Some(&around.far));
         self.enter(column);
-        let by_large = base + self.large.predict(&large);
         let mut experts = [
-            by_large,
+            base + self.large.predict(&large),
             base + self.nimble.predict(&quick),
-            if is_max { base + self.lasting.predict(&large) } else { by_large },
+            base + self.lasting.predict(&large),
             around.median_edge(),
             match first {
                 Some(reference) => reference.median_edge(around),
@@ -184,7 +162,7 @@ impl Experts {
             stacked[lane] = experts[lane] - blend;
         }
         let limit = (experts[LARGE] - experts[NIMBLE]).abs() + (experts[LARGE] - experts[LASTING]).abs() + 0.5;
-        let shift = if is_max { clamp(self.stack.predict(&stacked), -limit, limit) } else { 0.0 };
+        let shift = clamp(self.stack.predict(&stacked), -limit, limit);
         let prediction = blend + shift * STACKED;
         Opinion { experts, blend, prediction, large, quick, stacked, base }
     }
@@ -195,19 +173,15 @@ impl Experts {
         if self.large.is_new(column) {
             self.absorb_large();
             self.large.enter(column);
-            if self.effort == Effort::Max {
-                self.lasting.enter(column);
-            }
+            self.lasting.enter(column);
         }
         if self.nimble.is_new(column) {
             self.nimble.absorb(&self.gathered_quick);
             self.gathered_quick.clear();
             self.nimble.enter(column);
-            if self.effort == Effort::Max {
-                self.stack.absorb(&self.gathered_stack);
-                self.gathered_stack.clear();
-                self.stack.enter(column);
-            }
+            self.stack.absorb(&self.gathered_stack);
+            self.gathered_stack.clear();
+            self.stack.enter(column);
         }
     }
 
@@ -220,16 +194,19 @@ impl Experts {
 
     /// The sample turned out to be this.
     #[inline(always)]
-    pub(super) fn learn(&mut self, column: usize, opinion: &mut Opinion, sample: f32, weight: f32) {
+    pub(super) fn learn(&mut self, site: &Site, mut opinion: Opinion, sample: f32) {
+        let (column, energy) = (site.column, &site.energy);
         let errors = opinion.experts.map(|expert| (sample - expert).abs());
+        let (guess, weight) = (energy.guess(), energy.weight());
+        for (found, missed) in self.found[energy.level].iter_mut().zip(&errors) {
+            found.learn(*missed, RATE_LEVEL, guess);
+        }
         self.errors[0][column + MARGIN] = errors;
         if column == 0 {
             self.errors[0][..MARGIN].fill(errors);
         }
-        if self.effort == Effort::Max {
-            opinion.stacked[EXPERTS] = sample - opinion.blend;
-            self.gathered_stack.add(&opinion.stacked, EXPERTS, weight);
-        }
+        opinion.stacked[EXPERTS] = sample - opinion.blend;
+        self.gathered_stack.add(&opinion.stacked, EXPERTS, weight);
         opinion.quick[self.quick_features] = sample - opinion.base;
         self.gathered_quick.add(&opinion.quick, self.quick_features, weight);
         opinion.large[self.features] = sample - opinion.base;

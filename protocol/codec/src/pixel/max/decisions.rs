@@ -6,7 +6,7 @@
 //! gradient of its cost. A last table corrects what the mixture misjudges at this error level (adaptive probability
 //! map, PAQ's APM). Nothing is sent of all this: the decoder learns the same from the same decisions.
 
-use super::{
+use super::super::{
     coder::Coder,
     counter::{Counter, Rates, WHOLE},
     energy::LEVELS,
@@ -35,7 +35,7 @@ const MIXED_MAX: f32 = 11.99;
 const COUNTER_LIMIT: u32 = 255;
 /// How fast weights learn: those of a decision, those of a level.
 const RATE_DECISION: f32 = 0.002;
-const RATE_LEVEL: f32 = 0.0005;
+const RATE_LEVEL: f32 = 0.001;
 /// Weight of a candidate's share beside its log odds, which say little of shares near a half.
 const LINEAR: f32 = 8.0;
 /// How fast the probability map learns, and its part in the result.
