@@ -51,7 +51,7 @@ impl Workers {
         mut give: impl FnMut(Coded<W>) -> Result<(), E>,
     ) -> Result<(), E> {
         let sizes: Vec<u64> = sources.iter().map(|source| source.bytes()).collect();
-        let mut groups = group::plan(&sizes).into_iter();
+        let mut groups = group::plan(&sizes, profile).into_iter();
         let code = |instances| self.surely(sources, instances, profile, &fresh);
         thread::scope(|scope| {
             let mut running = VecDeque::new();

@@ -88,7 +88,7 @@ struct Measured {
 
 fn measure(instances: &[Vec<u8>], profile: Profile, repeat: usize) -> Result<Measured, Box<dyn Error>> {
     let sizes: Vec<u64> = instances.iter().map(|bytes| bytes.len() as u64).collect();
-    let groups = plan(&sizes);
+    let groups = plan(&sizes, profile);
     let mut measured = Measured { groups: groups.len(), equal: true, ..Measured::default() };
     for run in 0..repeat {
         let (mut encode_seconds, mut decode_seconds) = (0.0, 0.0);

@@ -19,8 +19,10 @@ pub const INFLATE_FREE_BYTES: u64 = 1024 * 1024;
 /// Inflated bytes of one data set at most.
 pub const INFLATED_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
-/// Received bytes of a group that holds more than one Instance at most.
-pub const GROUP_BYTES: u64 = 4 * 1024 * 1024;
+/// Received bytes of a group that holds more than one Instance at most, for fewest bytes.
+pub const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The same, for speed.
+pub const GROUP_BYTES_FAST: u64 = 4 * 1024 * 1024;
 /// Instances of one group at most.
 pub const GROUP_INSTANCES_MAX: usize = 1024;
 /// Received bytes of one Instance, and of a group, at most: what a data set's 32-bit lengths and a large multi-frame
@@ -43,11 +45,11 @@ pub const JPEG_SCANS_MAX: usize = 64;
 /// MR data sets; on data made for it, it would take thousands.
 pub const DEFLATE_STEPS_PER_BYTE_MAX: u64 = 512;
 
-const _: () = assert!(GROUP_BYTES <= INSTANCE_BYTES_MAX);
-const _: () = assert!(GROUP_BYTES <= HEADER_BYTES_MAX as u64);
+const _: () = assert!(GROUP_BYTES_FAST <= GROUP_BYTES_MAX && GROUP_BYTES_MAX <= INSTANCE_BYTES_MAX);
+const _: () = assert!(GROUP_BYTES_MAX <= HEADER_BYTES_MAX as u64);
 // Places in the headers are kept in 32 bits.
 const _: () = assert!(HEADER_BYTES_MAX as u64 * 2 < u32::MAX as u64);
-const _: () = assert!(1 << WINDOW_LOG == GROUP_BYTES);
+const _: () = assert!(1 << WINDOW_LOG <= GROUP_BYTES_MAX);
 const _: () = assert!(INFLATE_FREE_BYTES < INFLATED_BYTES_MAX);
 // Places in an inflated Instance are kept in 32 bits.
 const _: () = assert!(GROUP_INFLATED_BYTES_MAX < u32::MAX as u64);

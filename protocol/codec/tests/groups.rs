@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use radmesh_codec::{
     EncodingId,
     group::{Content, DecodeError, EncodeError, Parts, Profile, Source, decode, encode, parts, plan, store},
-    limits::{GROUP_BYTES, GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
+    limits::{GROUP_INSTANCES_MAX, INSTANCE_BYTES_MAX, WINDOW_LOG},
 };
 use std::io::{self, Read, Write};
 use taken::decoded;
@@ -201,8 +201,8 @@ fn more_instances_than_a_group_may_hold_are_refused() {
     let one: &dyn Source = &vec![1_u8];
     let refused = encode(&vec![one; GROUP_INSTANCES_MAX + 1], Profile::Max, &mut Vec::new()).unwrap_err();
     assert!(matches!(refused, EncodeError::Instances { .. }));
-    assert_eq!(plan(&[1; GROUP_INSTANCES_MAX + 1]).len(), 2);
-    assert_eq!(plan(&[GROUP_BYTES; 2]).len(), 2);
+    assert_eq!(plan(&[1; GROUP_INSTANCES_MAX + 1], Profile::Max).len(), 2);
+    assert_eq!(plan(&[Profile::Max.group_bytes(); 2], Profile::Max).len(), 2);
 }
 
 proptest! {

@@ -4,7 +4,7 @@
 //! shade of red goes with one shade of green. Tables from neighbourhoods of four sizes to the sample that followed each
 //! name candidates (prediction by partial matching, Cleary and Witten 1984, with a sample as its symbol). One that has
 //! nearly always been right is claimed outright ([`super::claims`]); the others give an opinion of each binary decision
-//! until one contradicts them ([`super::decisions`]). Where rows pass without a right candidate, as in noise, the
+//! until one contradicts them ([`super::residual::Judge`]). Where rows pass without a right candidate, as in noise, the
 //! tables rest.
 
 use super::{
