@@ -1,11 +1,13 @@
-//! Codes a group, and decodes it again as it goes.
+//! Codes a group, and decodes it again.
 //!
-//! A Study that was packed wrongly can't be sent again once the clinic has freed it, so what the coder writes is fed
-//! to a decoder at once, and its bytes are hashed and compared with what was read. Sources pass through and are never
-//! gathered; only the coded bytes of a group of up to [`SPOOLED_BYTES_MAX`] are, so that it can be coded another way.
+//! A Study that was packed wrongly can't be sent again once the clinic has freed it, so what the coder writes is
+//! decoded, and its bytes are hashed and compared with what was read. Sources pass through and are never gathered;
+//! only the coded bytes of a group of up to [`SPOOLED_BYTES_MAX`] are: they are decoded when the models that wrote them
+//! are gone, and coded another way if need be. What is larger is decoded as it goes.
 
 use super::{
-    Content, Parts, Profile, Source, modelled,
+    Content, Parts, Profile, Source, decode,
+    modelled::{self, Proof},
     stream::{Split, head},
 };
 use crate::{
@@ -100,12 +102,13 @@ pub fn encode(sources: &[&dyn Source], profile: Profile, out: &mut dyn Write) ->
     };
     let bytes: u64 = sizes.iter().sum();
     if bytes > SPOOLED_BYTES_MAX {
-        return modelled::write(sources, &sizes, effort, out);
+        return modelled::write(sources, &sizes, effort, Proof::AsWritten, out);
     }
     let mut spool = Vec::new();
-    let modelled = match modelled::write(sources, &sizes, effort, &mut spool) {
+    let written = modelled::write(sources, &sizes, effort, Proof::Later, &mut spool);
+    let modelled = match written.and_then(|stats| proven(&spool, stats)) {
         Err(EncodeError::NotEqual) => None,
-        written => Some(written?),
+        proven => Some(proven?),
     };
     if modelled.is_none() || bytes <= TRIED_BYTES_MAX {
         let mut other = Vec::new();
@@ -117,6 +120,12 @@ pub fn encode(sources: &[&dyn Source], profile: Profile, out: &mut dyn Write) ->
     }
     out.write_all(&spool).map_err(EncodeError::Write)?;
     Ok(modelled.expect("it was looked at above"))
+}
+
+/// Decodes a stream as its receiver will, with the models that wrote it gone.
+fn proven(stream: &[u8], stats: GroupStats) -> Result<GroupStats, EncodeError> {
+    decode(stream, &stats.contents, |_| Ok(Box::new(io::sink()))).map_err(|_| EncodeError::NotEqual)?;
+    Ok(stats)
 }
 
 /// Codes them as one zstd frame.

@@ -57,3 +57,22 @@ impl Rates {
         counter.0 = ((moved as u32) << 10) | (count + u32::from(count < limit));
     }
 }
+
+/// Spreads a context over 32 bits, of which a table takes the upper ones; each table in its own way.
+#[inline(always)]
+pub(super) fn hash(context: u32, table: u32) -> u32 {
+    let salt = (0x51ED + table).wrapping_mul(0x85EB_CA6B).rotate_left(13);
+    (context.wrapping_mul(0x9E37_79B1) ^ salt).wrapping_mul(0xC2B2_AE35)
+}
+
+/// Where tables of these sizes (powers of 2) begin when they lie one after the other, and where the last one ends.
+pub(super) const fn starts<const TABLES: usize, const ENDS: usize>(bits: &[u32; TABLES]) -> [u32; ENDS] {
+    assert!(ENDS == TABLES + 1);
+    let mut starts = [0; ENDS];
+    let mut table = 0;
+    while table < TABLES {
+        starts[table + 1] = starts[table] + (1 << bits[table]);
+        table += 1;
+    }
+    starts
+}

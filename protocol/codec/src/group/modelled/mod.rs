@@ -25,4 +25,4 @@ mod unpack;
 mod write;
 
 pub(super) use unpack::{unpack, unpack_inflated};
-pub(super) use write::write;
+pub(super) use write::{Proof, write};

@@ -1,4 +1,4 @@
-//! Codes a group: headers first, then a segment or more for each Instance, each decoded again at once.
+//! Codes a group: headers first, then a segment or more for each Instance.
 //!
 //! Sources are read forward three times (plan, which values occur, code), a band or a frame at a time, so that a film of
 //! 500 MB takes no more memory than one of 5.
@@ -30,11 +30,21 @@ use std::{
     ops::Range,
 };
 
+/// When what is written is decoded again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::group) enum Proof {
+    /// At once, with a second model beside the first: for what is kept nowhere.
+    AsWritten,
+    /// By the caller, who has all of it.
+    Later,
+}
+
 /// Codes the group into `out`.
 pub(in crate::group) fn write(
     sources: &[&dyn Source],
     sizes: &[u64],
     effort: Effort,
+    proof: Proof,
     out: &mut dyn Write,
 ) -> Result<GroupStats, EncodeError> {
     let mut inflated_left = GROUP_INFLATED_BYTES_MAX;
@@ -45,42 +55,66 @@ pub(in crate::group) fn write(
     let mut deflated = Vec::new();
     planned.iter().filter_map(|instance| instance.source.inflated.as_ref()).for_each(|one| one.write(&mut deflated));
 
-    let mut written = Written::new(out, &deflated, &headers, sizes)?;
+    let mut written = Written::new(out, &deflated, &headers, sizes, proof)?;
     let mut writer = Writer { planned: &planned, effort, native: None, framed: None, recent: Recent::default() };
     for index in 0..planned.len() {
         writer.instance(index, &mut written)?;
     }
     let contents: Vec<Content> = planned.iter().map(|instance| instance.content).collect();
-    let (coded_bytes, parts) = written.prove(&contents)?;
+    let (coded_bytes, parts) = written.finish(&contents)?;
     Ok(GroupStats { contents, received_bytes: sizes.iter().sum(), coded_bytes, parts })
 }
 
-/// What was written, decoded again as it goes.
+/// What was written.
 struct Written<'w> {
     out: &'w mut dyn Write,
     head: u64,
     parts: Parts,
-    again: Unpacker,
+    again: Option<Again>,
+}
+
+/// The same, decoded as it goes.
+struct Again {
+    unpacker: Unpacker,
     split: Split<'static>,
 }
 
-impl<'w> Written<'w> {
-    fn new(out: &'w mut dyn Write, deflated: &[u8], headers: &[u8], sizes: &[u64]) -> Result<Self, EncodeError> {
-        let not_equal = |_| EncodeError::NotEqual;
-        let deflating = Deflating::new(deflated, sizes).map_err(not_equal)?;
-        let decoded = header::decode(headers, &deflating.plain_sizes()).map_err(|_| EncodeError::NotEqual)?;
-        let again = Unpacker::new(decoded, deflating);
+impl Again {
+    fn new(deflated: &[u8], headers: &[u8], sizes: &[u64]) -> Result<Self, DecodeError> {
+        let deflating = Deflating::new(deflated, sizes)?;
+        let decoded = header::decode(headers, &deflating.plain_sizes())?;
         let split = Split::new(sizes.to_vec(), Box::new(|_| Ok(Box::new(io::sink()))));
+        let mut again = Self { unpacker: Unpacker::new(decoded, deflating), split };
+        again.take(|unpacker, give| unpacker.headers(give))?;
+        Ok(again)
+    }
+
+    fn take(
+        &mut self,
+        unpack: impl FnOnce(&mut Unpacker, &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let split = &mut self.split;
+        unpack(&mut self.unpacker, &mut |bytes| split.take(bytes).map(drop).map_err(DecodeError::Write))
+    }
+}
+
+impl<'w> Written<'w> {
+    fn new(
+        out: &'w mut dyn Write,
+        deflated: &[u8],
+        headers: &[u8],
+        sizes: &[u64],
+        proof: Proof,
+    ) -> Result<Self, EncodeError> {
+        let again = (proof == Proof::AsWritten).then(|| Again::new(deflated, headers, sizes)).transpose();
         let head = head(if deflated.is_empty() { EncodingId::Model } else { EncodingId::Inflated }, sizes);
         out.write_all(&head).map_err(EncodeError::Write)?;
-        let mut written = Self { out, head: head.len() as u64, parts: Parts::default(), again, split };
+        let again = again.map_err(|_| EncodeError::NotEqual)?;
+        let mut written = Self { out, head: head.len() as u64, parts: Parts::default(), again };
         if !deflated.is_empty() {
             written.parts.headers += written.block(deflated)?;
         }
         written.parts.headers += written.block(headers)?;
-        let split = &mut written.split;
-        let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
-        written.again.headers(&mut give).map_err(not_equal)?;
         Ok(written)
     }
 
@@ -96,9 +130,8 @@ impl<'w> Written<'w> {
         let mut segment = vec![form as u8];
         parts.iter().for_each(|part| segment.extend_from_slice(part));
         self.parts.pixels += self.block(&segment)?;
-        let split = &mut self.split;
-        let mut give = |bytes: &[u8]| split.take(bytes).map(drop).map_err(DecodeError::Write);
-        self.again.segment(&segment, &mut give).map_err(|_| EncodeError::NotEqual)
+        let Some(again) = &mut self.again else { return Ok(()) };
+        again.take(|unpacker, give| unpacker.segment(&segment, give)).map_err(|_| EncodeError::NotEqual)
     }
 
     /// A segment that gives a compressed frame.
@@ -110,19 +143,20 @@ impl<'w> Written<'w> {
         self.segment(Form::Joined, &[&[&holes[..], &form], parts].concat())
     }
 
-    /// Holds what came out against what was read, and gives the bytes of the stream.
-    fn prove(self, contents: &[Content]) -> Result<(u64, Parts), EncodeError> {
+    /// Holds what came out, if it was decoded, against what was read, and gives the bytes of the stream.
+    fn finish(self, contents: &[Content]) -> Result<(u64, Parts), EncodeError> {
         self.out.flush().map_err(EncodeError::Write)?;
-        let decoded = self.split.finish().map_err(EncodeError::Coder)?;
         let coded_bytes = self.head + self.parts.headers + self.parts.pixels;
         let received = contents.iter().map(|content| content.bytes).sum();
         // A decoder reads no further than that.
         let is_read = coded_bytes <= coded_bytes_max(received, contents.len());
-        if is_read && self.again.is_done() && decoded == contents {
-            Ok((coded_bytes, self.parts))
-        } else {
-            Err(EncodeError::NotEqual)
-        }
+        let is_equal = match self.again {
+            None => true,
+            Some(Again { unpacker, split }) => {
+                unpacker.is_done() && split.finish().map_err(EncodeError::Coder)? == contents
+            }
+        };
+        if is_read && is_equal { Ok((coded_bytes, self.parts)) } else { Err(EncodeError::NotEqual) }
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{
     super::{
         coder::Coder,
-        counter::{Counter, Rates},
+        counter::{Counter, Rates, hash, starts},
         energy::level,
         float::{Lanes, clamp, exp2, log2, max, min, sum},
         residual::{Frame, step_bits},
@@ -22,8 +22,10 @@ pub(super) const CONTEXTS: usize = 6;
 const CANDIDATES: usize = 2;
 /// Decisions of one sample that a context tells apart.
 pub(super) const SLOTS: usize = 16;
-/// Lines of a context's table, as a power of 2.
-const TABLE_BITS: u32 = 11;
+/// Lines of each context's table, as a power of 2: the third context has the most values.
+const TABLE_BITS: [u32; CONTEXTS] = [11, 11, 13, 11, 11, 11];
+/// Where each table begins, and the end of the last.
+const TABLES: [u32; CONTEXTS + 1] = starts(&TABLE_BITS);
 /// Of the first: expected errors, eight an octave, and parts of a value that the prediction lies in.
 const SPREADS: usize = 256;
 const PARTS: usize = 8;
@@ -46,7 +48,7 @@ const WEIGHT: f32 = 0.25;
 const RATE_STEP: f32 = 0.005;
 const RATE_LEVEL: f32 = 0.004;
 
-const _: () = assert!(CONTEXTS + CANDIDATES == 8 && SPREADS * PARTS == 1 << TABLE_BITS);
+const _: () = assert!(CONTEXTS + CANDIDATES == 8 && SPREADS * PARTS == 1 << TABLE_BITS[0]);
 
 /// The counters of one context, one for each decision of a sample: a cache line.
 #[derive(Clone, Copy)]
@@ -74,7 +76,7 @@ impl Opinions {
         let stretched = |index: usize| log2(middle(index) / (1.0 - middle(index)));
         let squashed = |index: usize| 65_536.0 / (1.0 + exp2((0.5 - middle(index)) * 2.0 * ODDS_MAX));
         let first = (0..SPREADS * PARTS).map(|index| primed(index / PARTS, index % PARTS));
-        let even = vec![Line([Counter::EVEN; SLOTS]); (CONTEXTS - 1) << TABLE_BITS];
+        let even = vec![Line([Counter::EVEN; SLOTS]); (TABLES[CONTEXTS] - TABLES[1]) as usize];
         Self {
             lines: first.chain(even).collect(),
             by_step: vec![[WEIGHT; 8]; STEP_BITS * SLOTS],
@@ -94,7 +96,7 @@ impl Opinions {
         let spread = level::<3>(frame.spread, SPREADS) * PARTS;
         let mut lines = [(spread + (clamp(part, 0.0, (PARTS - 1) as f32) as usize)) as u32; CONTEXTS];
         for (table, (line, context)) in (1..).zip(lines[1..].iter_mut().zip(contexts)) {
-            *line = (table << TABLE_BITS) | hash(*context, table);
+            *line = TABLES[table] + (hash(*context, table as u32) >> (u32::BITS - TABLE_BITS[table]));
         }
         for line in lines {
             simd::prefetch(&self.lines, line as usize);
@@ -193,11 +195,4 @@ fn primed(spread: usize, part: usize) -> Line {
 fn spread_of(level: usize) -> f32 {
     let upper_bits = (level as u32) + (0.0625_f32.to_bits() >> 20);
     f32::from_bits(upper_bits << 20) * 1.0625 - 0.0625
-}
-
-/// Spreads a context over its table.
-#[inline(always)]
-fn hash(context: u32, table: u32) -> u32 {
-    let salt = (0x51ED + table).wrapping_mul(0x85EB_CA6B).rotate_left(13);
-    (context.wrapping_mul(0x9E37_79B1) ^ salt).wrapping_mul(0xC2B2_AE35) >> (32 - TABLE_BITS)
 }

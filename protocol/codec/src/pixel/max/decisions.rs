@@ -8,7 +8,7 @@
 
 use super::super::{
     coder::Coder,
-    counter::{Counter, Rates, WHOLE},
+    counter::{Counter, Rates, WHOLE, hash, starts},
     energy::LEVELS,
     float::{Lanes, clamp, exp2, log2, sum},
     seen::{Candidates, SIZES, TRUSTS},
@@ -19,8 +19,10 @@ use super::super::{
 pub(super) const CONTEXTS: usize = 8;
 /// Decisions of one sample that a context tells apart.
 pub(super) const SLOTS: usize = 32;
-/// Lines of a context's table, as a power of 2.
-const TABLE_BITS: u32 = 13;
+/// Lines of each context's table, as a power of 2: the second context has the most values, the first few.
+const TABLE_BITS: [u32; CONTEXTS] = [10, 14, 12, 12, 12, 12, 12, 12];
+/// Where each table begins, and the end of the last.
+const TABLES: [u32; CONTEXTS + 1] = starts(&TABLE_BITS);
 /// Sets of weights by decision, and by level and kind of decision.
 pub(super) const DECISIONS: usize = 4096;
 const KINDS: usize = 5;
@@ -88,7 +90,7 @@ impl Decisions {
             (WHOLE / (1.0 + exp2(-odds))) as u32
         };
         Self {
-            lines: vec![Line([Counter::EVEN; SLOTS]); CONTEXTS << TABLE_BITS],
+            lines: vec![Line([Counter::EVEN; SLOTS]); TABLES[CONTEXTS] as usize],
             by_decision: vec![first; DECISIONS],
             by_level: vec![[[0.0; 8]; 2]; LEVELS * KINDS],
             map: (0..LEVELS * SLOTS * BUCKETS).map(bucket).collect(),
@@ -104,7 +106,7 @@ impl Decisions {
     pub(super) fn lines(&self, contexts: &[u32; CONTEXTS], level: usize) -> Lines {
         let mut lines = [0; CONTEXTS];
         for (table, (line, context)) in lines.iter_mut().zip(contexts).enumerate() {
-            *line = ((table as u32) << TABLE_BITS) | hash(*context, table as u32);
+            *line = TABLES[table] + (hash(*context, table as u32) >> (u32::BITS - TABLE_BITS[table]));
             simd::prefetch(&self.lines, *line as usize);
         }
         Lines { contexts: lines, level }
@@ -198,11 +200,4 @@ impl Decisions {
         }
         bit
     }
-}
-
-/// Spreads a context over its table.
-#[inline(always)]
-fn hash(context: u32, table: u32) -> u32 {
-    let salt = (0x51ED + table).wrapping_mul(0x85EB_CA6B).rotate_left(13);
-    (context.wrapping_mul(0x9E37_79B1) ^ salt).wrapping_mul(0xC2B2_AE35) >> (32 - TABLE_BITS)
 }
