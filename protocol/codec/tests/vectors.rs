@@ -15,10 +15,7 @@ mod taken;
 
 use made::{Case, Model, Process, Segment};
 use radmesh_codec::{EncodingId, group::Content};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-};
+use std::{collections::BTreeSet, fs};
 use taken::decoded;
 
 /// Profiles, and the number of the model that each codes by.
@@ -74,19 +71,19 @@ fn every_stream_that_decodes_for_ever_is_of_a_case_and_every_case_is_another() {
 #[test]
 fn the_paths_that_decode_for_ever_are_all_there_are() {
     let mut forms = BTreeSet::new();
-    let mut cells: BTreeMap<usize, BTreeSet<u8>> = BTreeMap::new();
+    let (mut cells, mut arrangements, mut leads) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for segment in made::cases().into_iter().flat_map(|case| case.segments) {
         forms.insert(form(&segment));
-        if let Segment::PicturesAnew { raster, .. } = segment {
-            for (at, value) in (4..).zip(&raster[4..7]) {
-                cells.entry(at).or_default().insert(*value);
-            }
+        if let Segment::PicturesAnew { raster: [_, _, _, _, cell, arrangement, lead, ..], .. } = segment {
+            cells.insert(cell);
+            arrangements.insert(arrangement);
+            leads.insert(lead);
         }
     }
     assert_eq!(forms, (0..=7).collect(), "forms");
-    assert_eq!(cells[&4], (0..=5).collect(), "cells");
-    assert_eq!(cells[&5], (0..=3).collect(), "arrangements");
-    assert_eq!(cells[&6], (0..=1).collect(), "leads");
+    assert_eq!(cells, (0..=5).collect(), "cells");
+    assert_eq!(arrangements, (0..=3).collect(), "arrangements");
+    assert_eq!(leads, (0..=1).collect(), "leads");
 }
 
 const fn form(segment: &Segment) -> u8 {
