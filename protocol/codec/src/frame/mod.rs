@@ -82,7 +82,7 @@ impl Samples {
 /// How a frame is coded, as far as its own bytes don't say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// A stream that opens with its own headers: JPEG lossless (T.81 process 14) or JPEG-LS with NEAR 0, whichever
+    /// A stream that opens with its own headers: JPEG lossless (T.81 process 14) or JPEG-LS, whichever
     /// of them the transfer syntax claims.
     Jpeg,
     /// RLE, which says nothing of its shape.
@@ -148,7 +148,7 @@ pub fn take_apart(coding: Coding, coded: &[u8], samples_max: usize) -> Option<Ta
     (again == coded).then_some(TakenApart { samples, recipe })
 }
 
-/// Decodes a stream of JPEG lossless or JPEG-LS (NEAR 0) to show it: nobody asks whether it can be put together again.
+/// Decodes a stream of JPEG lossless or JPEG-LS to show it: nobody asks whether it can be put together again.
 /// Samples are those before the point transform, so a scan that cut low bits has them cut. `None` where it has more
 /// than `samples_max` samples, is damaged, or of another process.
 #[must_use]

@@ -35,6 +35,8 @@ DCMTK = {
     "dcmtk-jls-sample": ["dcmcjpls", "+is"],
     "dcmtk-jls-none": ["dcmcjpls", "+in"],
     "dcmtk-jls-preset": ["dcmcjpls", "+t1", "4", "+t2", "9", "+t3", "25", "+rs", "31"],
+    **{f"dcmtk-near{near}": ["dcmcjpls", "+en", "+md", str(near)] for near in (1, 3, 40)},
+    "dcmtk-near5-sample": ["dcmcjpls", "+en", "+md", "5", "+is"],
     "dcmtk-rle": ["dcmcrle"],
 }
 GDCM = {
@@ -45,17 +47,17 @@ GDCM = {
 PYDICOM = ["pydicom", "pylibjpeg"]
 # Samples, bits, and the ways of DCMTK's that are told apart by them.
 IMAGES = {
-    "grey8": (smooth(29, 24, 255, 3), 8, ["e1", "jls", "rle"]),
-    "grey12": (smooth(31, 19, 4095, 20), 12, ["el2", "el3", "el4", "el5", "el6", "el7", "jls", "jls-preset"]),
+    "grey8": (smooth(29, 24, 255, 3), 8, ["e1", "jls", "near1", "near40", "rle"]),
+    "grey12": (smooth(31, 19, 4095, 20), 12, ["el2", "el3", "el4", "el5", "el6", "el7", "jls", "jls-preset", "near3"]),
     "grey16": (
         np.where(CHANCE.random((17, 21)) < 0.3, 65535, CHANCE.integers(0, 65536, (17, 21))),
         16,
-        ["e1", "e1-pt", "jls", "rle"],
+        ["e1", "e1-pt", "jls", "near40", "rle"],
     ),
     "rgb8": (
         np.stack([smooth(25, 18, 255, noise) for noise in (0, 1, 6)], axis=-1),
         8,
-        ["e1", "jls", "jls-sample", "jls-none", "rle"],
+        ["e1", "jls", "jls-sample", "jls-none", "near3", "near5-sample", "rle"],
     ),
 }
 

@@ -52,15 +52,43 @@ struct RunContext {
     n: i32,
     sum_abs: u32,
     negative: i32,
-    /// 1 where a and b are equal (RItype).
+    /// 1 where a and b are as good as equal (RItype).
     kind: i32,
+}
+
+/// What samples and errors are: errors are whole numbers of steps of 2 NEAR + 1, modulo RANGE.
+#[derive(Debug, Clone, Copy)]
+struct Steps {
+    sample_max: i32,
+    near: i32,
+    width: i32,
+    range: i32,
+}
+
+impl Steps {
+    /// An error in steps, to the nearest (A.4.4), modulo RANGE.
+    #[inline(always)]
+    fn of(self, error: i32) -> i32 {
+        if self.near == 0 {
+            return wrap(error, self.range);
+        }
+        let rounded = if error > 0 { error + self.near } else { error - self.near };
+        wrap(rounded / self.width, self.range)
+    }
+
+    /// The sample so many steps from its prediction; a damaged stream may be further out than RANGE allows.
+    #[inline(always)]
+    fn sample(self, predicted: i32, steps: i32) -> u16 {
+        let (value, whole) = (predicted + steps * self.width, self.range * self.width);
+        let value = if value < -self.near { value + whole } else { value };
+        let value = if value > self.sample_max + self.near { value - whole } else { value };
+        value.clamp(0, self.sample_max) as u16
+    }
 }
 
 /// All that is learned in a scan.
 pub(super) struct Learned {
-    sample_max: i32,
-    /// RANGE: errors are taken modulo this.
-    range: i32,
+    steps: Steps,
     reset: i32,
     limit: Limit,
     /// Class of each gradient from `-steepest` to `steepest`; beyond, it no longer changes.
@@ -74,18 +102,17 @@ pub(super) struct Learned {
 
 impl Learned {
     pub(super) fn new(parameters: &Parameters, planes: usize) -> Self {
-        let range = parameters.sample_max + 1;
+        let Parameters { sample_max, near, range, .. } = *parameters;
         let sum_abs = ((range + 32) / 64).max(2) as u32;
         let run_context = |kind| RunContext { n: 1, sum_abs, negative: 0, kind };
         let [t1, t2, t3] = parameters.thresholds;
         let class = |gradient: i32| {
             let size = gradient.abs();
-            let class = i8::from(size > 0) + i8::from(size >= t1) + i8::from(size >= t2) + i8::from(size >= t3);
+            let class = i8::from(size > near) + i8::from(size >= t1) + i8::from(size >= t2) + i8::from(size >= t3);
             if gradient < 0 { -class } else { class }
         };
         Self {
-            sample_max: parameters.sample_max,
-            range,
+            steps: Steps { sample_max, near, width: 2 * near + 1, range },
             reset: parameters.reset,
             limit: Limit { bits: parameters.limit, value_bits: parameters.error_bits },
             classes: (-t3..=t3).map(class).collect(),
@@ -118,7 +145,8 @@ impl Learned {
             x += run;
             if x <= width {
                 let b = above[x];
-                line[x] = self.code_run_end(codes, usize::from(a == b), index, a, b, line[x]);
+                let is_level = i32::from(a.abs_diff(b)) <= self.steps.near;
+                line[x] = self.code_run_end(codes, usize::from(is_level), index, a, b, line[x]);
                 index = index.saturating_sub(1);
                 x += 1;
             }
@@ -175,7 +203,7 @@ impl Learned {
 
     #[inline(always)]
     fn code_regular<C: Codes>(&mut self, codes: &mut C, context: i32, a: i32, b: i32, c: i32, known: u16) -> u16 {
-        let sign = if context < 0 { -1 } else { 1 };
+        let (steps, sign) = (self.steps, if context < 0 { -1 } else { 1 });
         let learned = &mut self.contexts[context.unsigned_abs() as usize];
         let median = if c >= a.max(b) {
             a.min(b)
@@ -184,20 +212,20 @@ impl Learned {
         } else {
             a + b - c
         };
-        let predicted = (median + sign * learned.correction).clamp(0, self.sample_max);
+        let predicted = (median + sign * learned.correction).clamp(0, steps.sample_max);
         let k = parameter(learned.n, learned.sum_abs);
-        // With k = 0 and a bias below, the two signs change places (A.5.2).
-        let swapped = k == 0 && 2 * learned.bias <= -learned.n;
+        // Without loss, with k = 0 and a bias below, the two signs change places (A.5.2).
+        let swapped = steps.near == 0 && k == 0 && 2 * learned.bias <= -learned.n;
         let mapped = codes.value(k, self.limit, || {
-            let error = wrap(sign * (i32::from(known) - predicted), self.range);
+            let error = steps.of(sign * (i32::from(known) - predicted));
             let error = if swapped { -error - 1 } else { error };
             (if error >= 0 { 2 * error } else { -2 * error - 1 }) as u32
         });
-        let mapped = (mapped as i32).clamp(0, self.range - 1);
+        let mapped = (mapped as i32).clamp(0, steps.range - 1);
         let error = (mapped >> 1) ^ -(mapped & 1);
         let error = if swapped { -error - 1 } else { error };
 
-        learned.bias += error;
+        learned.bias += error * steps.width;
         learned.sum_abs += error.unsigned_abs();
         if learned.n == self.reset {
             learned.sum_abs >>= 1;
@@ -212,24 +240,25 @@ impl Learned {
             learned.bias = (learned.bias - learned.n).min(0);
             learned.correction = (learned.correction + 1).min(*CORRECTION.end());
         }
-        self.sample(predicted + sign * error)
+        steps.sample(predicted, sign * error)
     }
 
     #[inline(always)]
     fn code_run_end<C: Codes>(&mut self, codes: &mut C, kind: usize, index: usize, a: u16, b: u16, known: u16) -> u16 {
         let limit = Limit { bits: self.limit.bits - RUN_BITS[index] - 1, ..self.limit };
-        let learned = &mut self.run_contexts[kind];
+        let (steps, learned) = (self.steps, &mut self.run_contexts[kind]);
         let (a, b) = (i32::from(a), i32::from(b));
-        let sign = if a > b { -1 } else { 1 };
+        let (predicted, sign) = if learned.kind == 1 { (a, 1) } else { (b, if a > b { -1 } else { 1 }) };
         let k = parameter(learned.n, learned.sum_abs + if learned.kind == 1 { learned.n as u32 >> 1 } else { 0 });
         // Which sign is the likelier, and so takes the smaller of two codes (A.7.2.2).
         let mostly_negative = 2 * learned.negative >= learned.n;
         let mapped = codes.value(k, limit, || {
-            let error = wrap(sign * (i32::from(known) - b), self.range);
+            let error = steps.of(sign * (i32::from(known) - predicted));
             let odd = if error < 0 { k != 0 || mostly_negative } else { error > 0 && k == 0 && !mostly_negative };
-            (2 * error.abs() - learned.kind - i32::from(odd)) as u32
+            // Samples that no decoder gave may ask for less.
+            (2 * error.abs() - learned.kind - i32::from(odd)).max(0) as u32
         });
-        let mapped = (mapped as i32).clamp(0, self.range - learned.kind);
+        let mapped = (mapped as i32).clamp(0, steps.range - learned.kind);
         let odd = (mapped + learned.kind) & 1;
         let size = (mapped + learned.kind + odd) / 2;
         let error = if (k != 0 || mostly_negative) == (odd == 1) { -size } else { size };
@@ -242,15 +271,7 @@ impl Learned {
             learned.n >>= 1;
         }
         learned.n += 1;
-        self.sample(b + sign * error)
-    }
-
-    /// A sample from its value before it is taken modulo RANGE; a damaged stream may be further out.
-    #[inline(always)]
-    fn sample(&self, value: i32) -> u16 {
-        let value = if value < 0 { value + self.range } else { value };
-        let value = if value > self.sample_max { value - self.range } else { value };
-        value.clamp(0, self.sample_max) as u16
+        steps.sample(predicted, sign * error)
     }
 }
 

@@ -1,9 +1,10 @@
-//! JPEG-LS without loss: median prediction, 365 contexts and Golomb codes (ITU-T T.87; LOCO-I, Weinberger et al. 2000).
+//! JPEG-LS, without loss or nearly so: median prediction, 365 contexts and Golomb codes (ITU-T T.87; LOCO-I, Weinberger et al. 2000).
 //!
 //! Scanners and archives that care for bytes store it (PS3.5 A.4.3). Everything its coder learns follows from the
 //! samples and a few parameters, so the same samples give the same bytes. Rule: one walk over the lines serves both
 //! directions ([`line::Learned`]); what differs is whether a [`golomb::Codes`] tells the next value or is told it.
-//! Scans with NEAR above 0 are lossy and stay as they are, as do those with restart intervals.
+//! That holds for decoded samples of a lossy scan (NEAR above 0) too: each is a whole number of steps from its prediction,
+//! and codes to the step that it was decoded from. Scans with restart intervals stay as they are.
 
 mod golomb;
 mod line;
@@ -47,11 +48,11 @@ impl Plan {
             (2, 2..) => Interleave::Sample,
             _ => return None,
         };
-        if scan.selection != 0 || scan.transform != 0 || headers.restart_interval != 0 {
+        if scan.transform != 0 || headers.restart_interval != 0 {
             return None;
         }
         let (width, height) = frame.size(scan.planes.first()?.0)?;
-        let parameters = headers.preset.parameters(frame.bits)?;
+        let parameters = headers.preset.parameters(frame.bits, scan.selection)?;
         Some(Self { width: width as usize, height: height as usize, planes, interleave, parameters })
     }
 
