@@ -95,7 +95,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A file of this process, and the only copy of its key.
+/// A file of this process, and its key, which goes with its last reader.
 #[derive(Debug)]
 struct Sealed {
     file: Scratch,

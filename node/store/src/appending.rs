@@ -5,7 +5,7 @@
 
 use crate::{
     latch::{Latch, WriteError},
-    medium::{Dir, Name},
+    medium::Name,
 };
 use std::{io, sync::Arc};
 
@@ -46,12 +46,12 @@ impl Appending {
         self.latch.medium().read_at(self.name, offset, into)
     }
 
-    /// Bytes and name `as_name`, a file of `dir` as this one is, are on disk when this returns.
-    pub(crate) fn keep_as(mut self, as_name: Name, dir: Dir) -> Result<(), WriteError> {
+    /// Bytes and name `as_name`, in the same folder, are on disk when this returns.
+    pub(crate) fn keep_as(mut self, as_name: Name) -> Result<(), WriteError> {
         self.latch.sync(self.name)?;
         self.latch.change(|medium| medium.rename(self.name, as_name))?;
         self.is_kept = true;
-        self.latch.sync_dir(dir)
+        self.latch.sync_dir(as_name.dir())
     }
 }
 

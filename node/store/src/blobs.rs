@@ -99,6 +99,6 @@ impl Draft {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such parcel.
     pub fn adopt(self, manifest: ManifestId) -> Result<(), WriteError> {
-        self.0.keep_as(Name::Parcel(manifest), Dir::Parcels)
+        self.0.keep_as(Name::Parcel(manifest))
     }
 }

@@ -7,7 +7,7 @@
 use crate::{
     appending::Appending,
     latch::{Latch, WriteError},
-    medium::{Dir, Name, StagedId},
+    medium::{Name, StagedId},
 };
 use std::{
     io::{self, Read, Seek, SeekFrom},
@@ -49,7 +49,7 @@ impl StageWriter {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such file.
     pub fn finish(self) -> Result<StagedId, WriteError> {
-        self.file.keep_as(Name::Staged(self.id), Dir::Staging)?;
+        self.file.keep_as(Name::Staged(self.id))?;
         Ok(self.id)
     }
 }

@@ -171,6 +171,11 @@ impl LeastSquares {
         }
     }
 
+    /// A row ends: the next one solves anew, even where it begins in the same block.
+    pub(super) fn leave(&mut self) {
+        self.entered = None;
+    }
+
     /// Whether the column lies in another block than the one that was entered.
     #[inline(always)]
     pub(super) fn is_new(&self, column: usize) -> bool {
@@ -257,5 +262,37 @@ impl LeastSquares {
             solution[i / 8][i % 8] = (row[n / 8][n % 8] - sum(&known)) * inverse[i];
         }
         self.coefficients[..WIDTH].copy_from_slice(&solution);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_as_wide_as_the_picture_is_solved_anew_in_each_row() {
+        let learning = Learning { features: 2, block: 16, reach: 1, memory: 0.85, prior: 0.01, ridge: 5e-5 };
+        let mut solver = LeastSquares::new(learning, 8);
+        let mut gathered = Equations::new(learning.features);
+        let neighbourhood = |a: f32, b: f32, sample: f32| {
+            let mut features = [0.0; FEATURES_MAX];
+            features[..3].copy_from_slice(&[a, b, sample]);
+            features
+        };
+        let mut predicted = 0.0;
+        for row in 0..4 {
+            for column in 0..8 {
+                if solver.is_new(column) {
+                    solver.enter(column);
+                }
+                let (a, b) = ((column * 7 % 5) as f32 + row as f32, (column * 3 % 4) as f32);
+                predicted = solver.predict(&neighbourhood(1.0, 1.0, 0.0));
+                gathered.add(&neighbourhood(a, b, 2.0 * a - b), learning.features, 1.0);
+            }
+            solver.absorb(&gathered);
+            gathered.clear();
+            solver.leave();
+        }
+        assert!((predicted - 1.0).abs() < 0.01, "2 - 1 is predicted as {predicted}");
     }
 }

@@ -197,3 +197,42 @@ impl<'a> Reading<'a> {
         pictures.code(&mut self.0, band, planes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Occurring, *};
+
+    /// Bytes that so many times the same picture take.
+    fn coded(area: Area, samples: &[u16], times: usize, effort: Effort) -> usize {
+        let mut occurring = Occurring::new();
+        occurring.add(samples);
+        let ranks = Ranks::of(&occurring, (samples.len() * times) as u64);
+        let dimensions = Dimensions { planes: vec![area], chained: Chained::Yes };
+        let mut pictures = Pictures::new(dimensions, vec![ranks.clone()], effort);
+        let mut writing = Writing::new();
+        writing.ranks(&ranks);
+        for _ in 0..times {
+            writing.picture(&mut pictures, Band::First, &mut [samples.to_vec()]);
+        }
+        writing.finish().len()
+    }
+
+    fn noise(samples: usize, greatest: u32) -> Vec<u16> {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 12) % (greatest + 1)) as u16
+        };
+        (0..samples).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn the_first_row_of_a_picture_that_repeats_costs_next_to_nothing() {
+        let area = Area { columns: 4096, rows: 1 };
+        let row = noise(area.columns, 4095);
+        for effort in [Effort::Max, Effort::Fast] {
+            let [once, eight_times] = [1, 8].map(|times| coded(area, &row, times, effort));
+            assert!(eight_times < once + once / 4, "{effort:?}: {once} bytes once, {eight_times} eight times");
+        }
+    }
+}

@@ -147,7 +147,7 @@ impl<M: Model> Plane<M> {
         }
         if self.row == 0 && references[0].is_some() {
             // Above its first row a picture goes on as its reference does.
-            for above in 1..4 {
+            for above in 0..4 {
                 self.rows.row_mut(above).copy_from_slice(self.first.row(0));
             }
         }

@@ -58,6 +58,7 @@ impl Model for Fast {
     #[inline(always)]
     fn end_row(&mut self) {
         self.absorb();
+        self.solver.leave();
     }
 
     #[inline(always)]

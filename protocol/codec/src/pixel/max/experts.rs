@@ -100,6 +100,9 @@ impl Experts {
         self.gathered_quick.clear();
         self.stack.absorb(&self.gathered_stack);
         self.gathered_stack.clear();
+        for solver in [&mut self.large, &mut self.nimble, &mut self.lasting, &mut self.stack] {
+            solver.leave();
+        }
         let row = &mut self.errors[0];
         let end = row.len() - MARGIN;
         let last = row[end - 1];

@@ -248,11 +248,11 @@ impl<C: Coder> Judge<C> for Mixture<'_> {
                 let next = self.beyond(threshold);
                 let at_high = self.at_high.unwrap_or_else(|| self.beyond(end));
                 let bit = if depth < 2 || candidates.any() {
-                    let mut inner = [0.0; 8];
+                    let mut outer = [0.0; 8];
                     for lane in 0..8 {
-                        inner[lane] = next[lane] - at_high[lane];
+                        outer[lane] = next[lane] - at_high[lane];
                     }
-                    let odds = ratio(&inner, &self.at_low, &next);
+                    let odds = ratio(&outer, &self.at_low, &next);
                     let first = 16 + upper * 8 + usize::from(steps > 0) * 4;
                     let decision = Decision {
                         slot: match depth {
