@@ -341,15 +341,15 @@ fn a_stream_that_is_not_what_was_declared_is_refused() {
 }
 
 fn groups_of_a_series_come_in_order() {
-    // Four groups of 3 MiB, of which the first takes longest to code.
+    // Four groups of 5 MiB, of which the first takes longest to code.
     let mut state = 1_u32;
     let byte = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let noise: Vec<u8> = std::iter::repeat_with(byte).take(3 << 20).collect();
+    let noise: Vec<u8> = std::iter::repeat_with(byte).take(5 << 20).collect();
     let workers = workers();
-    let (groups, begun) = series(&workers, &[noise, vec![2; 3 << 20], vec![3; 3 << 20], vec![4; 3 << 20]]);
+    let (groups, begun) = series(&workers, &[noise, vec![2; 5 << 20], vec![3; 5 << 20], vec![4; 5 << 20]]);
     assert!(groups.iter().map(|group| group.instances.clone()).eq([0..1, 1..2, 2..3, 3..4]));
     assert_eq!(begun, 4);
     assert!((1..=workers.seats()).contains(&children().len()));
