@@ -19,16 +19,17 @@ pub const INFLATE_FREE_BYTES: u64 = 1024 * 1024;
 /// Inflated bytes of one data set at most.
 pub const INFLATED_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
-/// Received bytes of a group that holds more than one Instance at most, for fewest bytes.
+/// Received bytes of a group that holds more than one Instance, at most, in either profile: what `max` takes.
 pub const GROUP_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// The same, for speed.
+/// The same in `fast`.
 pub const GROUP_BYTES_FAST: u64 = 4 * 1024 * 1024;
 /// Instances of one group at most.
 pub const GROUP_INSTANCES_MAX: usize = 1024;
 /// Received bytes of one Instance, and of a group, at most: what a data set's 32-bit lengths and a large multi-frame
 /// object reach. zstd codes zeros 30,000 to one, so what a stream may decode to is bounded here and not by its size.
 pub const INSTANCE_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
-/// Base-2 logarithm of the zstd window: what a decoder must hold of a group.
+/// Base-2 logarithm of the zstd window: what a decoder must hold of a group, half of the longest. zstd codes what the
+/// model does not, and a longer window would cost its coder 30 MB more.
 pub const WINDOW_LOG: u32 = 22;
 /// Bytes of all headers of a group that are modelled at most; larger ones take zstd. Bounds the time that a few coded
 /// bytes can ask for: at the worst, where no byte is foretold, 5 s a MB.

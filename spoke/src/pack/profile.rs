@@ -6,8 +6,8 @@
 
 use radmesh_codec::group::Profile;
 
-/// Received bytes that one core codes in a second for fewest bytes (`docs/codec.md`).
-const CODED_A_SECOND: u64 = 1_500_000;
+/// Received bytes that one core codes in a second for fewest bytes, and decodes again (`docs/codec.md`).
+const CODED_A_SECOND: u64 = 1_000_000;
 /// Received bytes for one sealed byte, at least, of what clinics send.
 const RATIO: u64 = 3;
 /// What waits to be coded may take this long, all cores together.
@@ -71,15 +71,15 @@ mod tests {
     fn a_clinics_link_gets_fewest_bytes_and_a_fast_one_speed() {
         assert_eq!(choice(None, 0, 2), (Profile::Max, "fewest bytes: no link is measured yet".into()));
         assert_eq!(choice(Some(40_000), 0, 2), (Profile::Max, "fewest bytes: link 0.3 Mbit/s".into()));
-        assert_eq!(choice(Some(500_000), 0, 2).0, Profile::Max, "a core keeps up with 4 Mbit/s");
+        assert_eq!(choice(Some(333_000), 0, 2).0, Profile::Max, "a core keeps up with 2.6 Mbit/s");
         let fast = "speed: link 80.0 Mbit/s, more than a core keeps up with";
         assert_eq!(choice(Some(10_000_000), 0, 2), (Profile::Fast, fast.into()));
     }
 
     #[test]
     fn a_backlog_of_more_than_a_quarter_of_an_hour_gets_speed() {
-        assert_eq!(choice(Some(40_000), 1_300_000_000, 1).0, Profile::Max);
-        assert_eq!(choice(Some(40_000), 1_500_000_000, 1), (Profile::Fast, "speed: 16 min of coding wait".into()));
-        assert_eq!(choice(None, 1_500_000_000, 2).0, Profile::Max, "two cores code it in half the time");
+        assert_eq!(choice(Some(40_000), 900_000_000, 1).0, Profile::Max);
+        assert_eq!(choice(Some(40_000), 1_000_000_000, 1), (Profile::Fast, "speed: 16 min of coding wait".into()));
+        assert_eq!(choice(None, 1_000_000_000, 2).0, Profile::Max, "two cores code it in half the time");
     }
 }

@@ -57,7 +57,7 @@ impl Source for Vec<u8> {
 /// What a group is judged by: its bytes, or the time it takes to code them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// Fewest bytes: for every link slower than a processor core codes, about 1.5 MB of raw pixels a second.
+    /// Fewest bytes: for every link slower than a processor core codes, about 1 MB of raw pixels a second with the proof.
     Max,
     /// Half the time for 2 or 3 bytes in a hundred more: for a LAN, or a backlog that one core can't keep up with.
     Fast,

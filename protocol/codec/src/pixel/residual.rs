@@ -43,7 +43,7 @@ pub(super) trait Judge<C: Coder> {
 pub(super) const EVEN_STEPS: usize = 6;
 /// A step's width against the expected error, at least; at most twice that.
 const STEP: f32 = 0.7;
-const STEP_BITS_MAX: u32 = 12;
+pub(super) const STEP_BITS_MAX: u32 = 12;
 
 /// Bits of a step for this expected error: 2 to their power is the first that is not below.
 #[inline(always)]

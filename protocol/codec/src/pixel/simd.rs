@@ -30,17 +30,23 @@ fn row_avx2<M: Model, C: Coder>(plane: &mut Plane<M>, coder: &mut C, samples: &m
     plane.row_here::<C>(coder, samples);
 }
 
-/// Calls an element into the cache; does nothing where it isn't there.
+/// Bytes that come into the cache together.
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+
+/// Calls an element of one or two cache lines into the cache; does nothing where it isn't there.
 #[inline(always)]
 pub(super) fn prefetch<T>(table: &[T], index: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(element) = table.get(index) {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint; both addresses are inside an element of 128 bytes or never read.
+        // SAFETY: a hint, which reads nothing; both addresses are inside the element.
         unsafe {
             let first = std::ptr::from_ref(element).cast::<i8>();
             _mm_prefetch::<_MM_HINT_T0>(first);
-            _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(64));
+            if size_of::<T>() > CACHE_LINE {
+                _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(CACHE_LINE));
+            }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

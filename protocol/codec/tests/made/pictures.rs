@@ -73,6 +73,17 @@ const COLOURS: Made = Made {
 };
 
 /// Each is a group of three Instances.
+const BITS_32: Made = Made {
+    name: "bits-32",
+    columns: 32,
+    rows: 24,
+    bits_allocated: 32,
+    bits_stored: 32,
+    sample: |x, y, noise| (1000 + x * x + y * 3 + noise % 6) << 16 | noise >> 13,
+    lies: [LONG_LITTLE, SINGLE, 0, 0, 0, 0],
+    ..GREY
+};
+
 const THREES: [Made; 25] = [
     GREY,
     Made { name: "grey-8", ..BYTES },
@@ -139,27 +150,8 @@ const THREES: [Made; 25] = [
     Made { name: "constant-12", sample: |_, _, _| 7, ..GREY },
     Made { name: "one-row", columns: 2048, rows: 1, sample: |x, _, noise| x / 3 + noise % 9, ..GREY },
     Made { name: "one-column", columns: 1, rows: 700, sample: |_, y, noise| y / 3 + noise % 9, ..GREY },
-    Made {
-        name: "bits-32",
-        columns: 32,
-        rows: 24,
-        bits_allocated: 32,
-        bits_stored: 32,
-        sample: |x, y, noise| (1000 + x * x + y * 3 + noise % 6) << 16 | noise >> 13,
-        lies: [LONG_LITTLE, SINGLE, 0, 0, 0, 0],
-        ..GREY
-    },
-    Made {
-        name: "bits-32-big-endian",
-        columns: 32,
-        rows: 24,
-        syntax: BIG_ENDIAN,
-        bits_allocated: 32,
-        bits_stored: 32,
-        sample: |x, y, noise| (1000 + x * x + y * 3 + noise % 6) << 16 | noise >> 13,
-        lies: [LONG_BIG, SINGLE, 0, 0, 0, 0],
-        ..GREY
-    },
+    BITS_32,
+    Made { name: "bits-32-big-endian", syntax: BIG_ENDIAN, lies: [LONG_BIG, SINGLE, 0, 0, 0, 0], ..BITS_32 },
     Made {
         name: "bits-1",
         bits_allocated: 1,

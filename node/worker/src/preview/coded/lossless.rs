@@ -62,6 +62,24 @@ mod tests {
     }
 
     #[test]
+    fn nearly_lossless_frames_show_what_was_coded_within_what_they_say() {
+        for (name, bytes, planes, near) in
+            [("grey8.dcmtk-near1", 1, 1, 1), ("grey12.dcmtk-near3", 2, 1, 3), ("rgb8.dcmtk-near5-sample", 1, 3, 5)]
+        {
+            let raw = frame(&format!("{}.raw", name.split('.').next().unwrap()));
+            let coded: Vec<u16> = raw.chunks_exact(2).map(|s| u16::from_le_bytes([s[0], s[1]])).collect();
+            let (_, shown) = decoded(frame(name)).unwrap();
+            let pixels = coded.len() / planes;
+            assert_eq!(shown.len(), coded.len() * bytes);
+            for (index, shown) in shown.chunks_exact(bytes).enumerate() {
+                let shown = u16::from_le_bytes([shown[0], shown.get(1).copied().unwrap_or(0)]);
+                let expected = coded[index % planes * pixels + index / planes];
+                assert!(shown.abs_diff(expected) <= near, "{name}: {shown} for {expected}");
+            }
+        }
+    }
+
+    #[test]
     fn what_changes_samples_behind_the_decoder_is_refused() {
         let with = |segment: &[u8]| {
             let stream = frame("rgb8.dcmtk-jls");

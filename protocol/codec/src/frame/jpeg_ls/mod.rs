@@ -3,8 +3,9 @@
 //! Scanners and archives that care for bytes store it (PS3.5 A.4.3). Everything its coder learns follows from the
 //! samples and a few parameters, so the same samples give the same bytes. Rule: one walk over the lines serves both
 //! directions ([`line::Learned`]); what differs is whether a [`golomb::Codes`] tells the next value or is told it.
-//! That holds for decoded samples of a lossy scan (NEAR above 0) too: each is a whole number of steps from its prediction,
-//! and codes to the step that it was decoded from. Scans with restart intervals stay as they are.
+//! That holds for decoded samples of a lossy scan (NEAR above 0) too: each is a whole number of steps from its
+//! prediction, or clamped from there, and rounds to the step that it was decoded from (A.4.4). Scans with restart
+//! intervals stay as they are.
 
 mod golomb;
 mod line;

@@ -10,7 +10,7 @@ mod opinions;
 use self::opinions::{CONTEXTS, Opinions, SLOTS};
 use super::{
     coder::Coder,
-    energy::Expected,
+    energy::{self, Expected},
     float::clamp,
     least_squares::{Equations, Features, Learning, LeastSquares},
     neighbours::{FAR, FIRST, NEAR, features},
@@ -89,7 +89,7 @@ impl Model for Fast {
         sample: i32,
     ) -> i32 {
         let lines = self.opinions.lines(frame, &contexts(frame, site));
-        let weights = (frame.step_bits as usize, site.energy.level / 3);
+        let weights = (frame.step_bits as usize, site.energy.level / LEVELS_TOGETHER);
         let mut judge = Counted { opinions: &mut self.opinions, lines, weights };
         frame.code(coder, &mut judge, candidates, sample)
     }
@@ -159,7 +159,11 @@ const STEPS: usize = 5;
 /// Slot of the first halving on the lower side.
 const HALVES: usize = 1 + 2 * STEPS;
 
+/// Levels of the error energy that share their weights.
+const LEVELS_TOGETHER: usize = 3;
+
 const _: () = assert!(HALVES + 4 < SLOTS);
+const _: () = assert!(energy::LEVELS / LEVELS_TOGETHER <= opinions::LEVELS);
 
 #[inline(always)]
 const fn step_class(steps: usize) -> usize {

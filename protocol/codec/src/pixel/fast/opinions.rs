@@ -9,7 +9,7 @@ use super::{
         counter::{Counter, Rates, hash, starts},
         energy::level,
         float::{Lanes, clamp, exp2, log2, max, min, sum},
-        residual::{Frame, step_bits},
+        residual::{Frame, STEP_BITS_MAX, step_bits},
         seen::{Candidates, TRUSTS},
         simd,
     },
@@ -31,13 +31,13 @@ const SPREADS: usize = 256;
 const PARTS: usize = 8;
 /// Step bits, and levels of the error energy, that have weights of their own.
 const STEP_BITS: usize = 16;
-const LEVELS: usize = 32;
+pub(super) const LEVELS: usize = 32;
 /// Resolution of a probability where it is looked up, as a power of 2.
 const SHARE_BITS: u32 = 11;
 const SHARES: usize = 1 << SHARE_BITS;
 /// Log odds (base 2) of the tables' ends.
 const ODDS_MAX: f32 = 12.0;
-/// A probability that is told from certainty: half of the first part of a table.
+/// Least probability in 65,536ths: less is not told from certainty where shares have 2,048 parts.
 const LEAST: u32 = 24;
 /// Counters move no slower than after this many decisions.
 const COUNTER_LIMIT: u32 = 255;
@@ -48,6 +48,7 @@ const WEIGHT: f32 = 0.25;
 const RATE_STEP: f32 = 0.005;
 const RATE_LEVEL: f32 = 0.004;
 
+const _: () = assert!(STEP_BITS > STEP_BITS_MAX as usize);
 const _: () = assert!(CONTEXTS + CANDIDATES == 8 && SPREADS * PARTS == 1 << TABLE_BITS[0]);
 
 /// The counters of one context, one for each decision of a sample: a cache line.
@@ -191,7 +192,7 @@ fn primed(spread: usize, part: usize) -> Line {
     line
 }
 
-/// The middle of a level of the expected error, eight an octave from 1/16 on.
+/// An error inside a level of the expected error, eight an octave from 1/16 on.
 fn spread_of(level: usize) -> f32 {
     let upper_bits = (level as u32) + (0.0625_f32.to_bits() >> 20);
     f32::from_bits(upper_bits << 20) * 1.0625 - 0.0625

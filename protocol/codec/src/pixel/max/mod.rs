@@ -8,7 +8,7 @@ mod decisions;
 mod experts;
 
 use self::{
-    decisions::{CONTEXTS, Decision, Decisions, Lines, ODDS_MAX},
+    decisions::{CONTEXTS, DECISIONS, Decision, Decisions, Lines, ODDS_MAX},
     experts::{Experts, LARGE, LASTING, MEDIAN, NIMBLE, Opinion},
 };
 use super::{
@@ -16,7 +16,7 @@ use super::{
     energy::Expected,
     float::{Lanes, clamp, exp2, log2, max, min},
     plane::{Model, References, Site},
-    residual::{EVEN_STEPS, Frame, Judge, Question},
+    residual::{EVEN_STEPS, Frame, Judge, Question, STEP_BITS_MAX},
     seen::Candidates,
 };
 
@@ -170,8 +170,18 @@ impl Distributions {
     }
 }
 
-/// Steps told apart.
+/// Steps told apart, before the halvings and by them.
 const STEPS: usize = 31;
+const OUTER_STEPS: usize = 16;
+/// First weights of steps and of halvings, after the one of the side.
+const FURTHER: usize = 1;
+const OUTER: usize = 1024;
+
+/// Sizes of a step, and sides.
+const STEP_SIDES: usize = (STEP_BITS_MAX as usize + 1) * 2;
+
+const _: () = assert!(FURTHER + STEP_SIDES * (STEPS + 1) <= OUTER);
+const _: () = assert!(OUTER + STEP_SIDES * OUTER_STEPS * 4 <= DECISIONS);
 
 /// Judges the decisions of one sample.
 struct Mixture<'m> {
@@ -233,7 +243,7 @@ impl<C: Coder> Judge<C> for Mixture<'_> {
                     } else {
                         19 + upper * 8 + if steps >= 10 { 4 } else { 0 }
                     },
-                    weights: 1 + (step_bits * 2 + upper) * 32 + told,
+                    weights: FURTHER + (step_bits * 2 + upper) * (STEPS + 1) + told,
                     kind: 1 + told.min(2),
                 };
                 let bit = self.decisions.code(coder, &self.lines, decision, &odds, candidates, bit);
@@ -260,7 +270,9 @@ impl<C: Coder> Judge<C> for Mixture<'_> {
                             1 => first + 1 + second,
                             _ => 15,
                         },
-                        weights: 1024 + (step_bits * 2 + upper) * 64 + steps.min(15) * 4 + depth.min(3),
+                        weights: OUTER
+                            + ((step_bits * 2 + upper) * OUTER_STEPS + steps.min(OUTER_STEPS - 1)) * 4
+                            + depth.min(3),
                         kind: 4,
                     };
                     self.decisions.code(coder, &self.lines, decision, &odds, candidates, bit)
