@@ -19,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    fs::File,
+    fs::{File, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 /// Version of keys and values; another one means a rebuild.
@@ -31,6 +33,8 @@ const VERSION: u32 = 1;
 const CONTEXT: &str = "radmesh/1 index";
 /// Memory sled may take for pages: a node of 1 GB runs much else.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// A stop waits no longer for sled's threads; the next start would then rebuild the index.
+const RELEASED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What can be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +182,7 @@ impl Index {
         let flushed = catch_unwind(AssertUnwindSafe(|| db.flush().is_ok())).unwrap_or(false);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(db))).is_ok();
         let Some(directory) = self.directory.as_ref().filter(|_| flushed && dropped) else { return };
+        wait_until_released(directory);
         let sealed = sync_all(directory).and_then(|()| digest(&self.at_rest, directory));
         let Ok(files) = sealed else { return };
         let seal = postcard::to_stdvec(&Seal { version: VERSION, link, files }).expect("a seal is plain data");
@@ -215,6 +220,16 @@ impl Index {
         let plain = self.at_rest.open(CONTEXT, value).ok()?;
         let (inside, position): ([u8; 32], Position) = postcard::from_bytes(&plain).ok()?;
         (inside == *name).then_some(position)
+    }
+}
+
+/// Waits until sled's threads have let go of its files: the last of their tasks may outlive the database, and who opens
+/// the index meanwhile is refused.
+fn wait_until_released(directory: &Path) {
+    let Ok(file) = File::open(directory.join("db")) else { return };
+    let begun = Instant::now();
+    while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && begun.elapsed() < RELEASED_WITHIN {
+        sleep(Duration::from_millis(1));
     }
 }
 

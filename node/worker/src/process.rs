@@ -10,6 +10,7 @@ use crate::{
     message::{Asked, Done, Job, Told},
     workers::Program,
 };
+use radmesh_codec::limits::FREED_MEMORY_RETURNS;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     collections::BTreeMap,
@@ -46,10 +47,6 @@ pub(crate) struct Process {
     from: BufReader<Patient>,
 }
 
-/// Has the system's allocator (mallopt(3)) give each table of a model back as soon as it is freed: a child otherwise
-/// keeps half as much again for later.
-const RETURN_MEMORY: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "262144");
-
 impl Process {
     /// Starts one, without the node's environment.
     pub(crate) fn start(program: &Program) -> io::Result<Self> {
@@ -57,7 +54,7 @@ impl Process {
             .arg0("radmesh")
             .args(&program.arguments)
             .env_clear()
-            .env(RETURN_MEMORY.0, RETURN_MEMORY.1)
+            .env(FREED_MEMORY_RETURNS.0, FREED_MEMORY_RETURNS.1)
             .current_dir("/")
             // Ctrl-C at a terminal is for the node, which ends its children itself.
             .process_group(0)

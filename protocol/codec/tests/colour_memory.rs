@@ -11,14 +11,15 @@ mod peak;
 
 use dataset::element;
 use peak::peak_bytes;
-use radmesh_codec::group::{Profile, Source, decode, encode};
+use radmesh_codec::{
+    group::{Profile, Source, decode, encode},
+    limits::FREED_MEMORY_RETURNS,
+};
 use std::{
     env::{current_exe, var_os},
     io,
     process::Command,
 };
-
-const RETURN_MEMORY: &str = "MALLOC_MMAP_THRESHOLD_";
 
 const COLUMNS: u16 = 640;
 const ROWS: u16 = 480;
@@ -47,8 +48,9 @@ fn picture() -> Vec<u8> {
 
 #[test]
 fn a_colour_picture_takes_less_than_64_mib() {
-    if var_os(RETURN_MEMORY).is_none() {
-        let again = Command::new(current_exe().unwrap()).env(RETURN_MEMORY, "262144").status().unwrap();
+    let (name, value) = FREED_MEMORY_RETURNS;
+    if var_os(name).is_none() {
+        let again = Command::new(current_exe().unwrap()).env(name, value).status().unwrap();
         assert!(again.success());
         return;
     }

@@ -1,7 +1,7 @@
 //! Coding takes the same memory for a group of CT slices and for an Instance that fits in no memory.
 //!
-//! The goal is a spoke that packs 1,000 Instances of 512 KB inside 200 MB, of which the coder takes 38. The figure
-//! is the peak of the whole test process, read from the kernel, so this file holds one test.
+//! The goal is a spoke that packs 1,000 Instances of 512 KB inside 200 MB, one coder of 64 MiB included. The figure is
+//! the peak of the whole test process, read from the kernel, so this file holds one test.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -130,7 +130,7 @@ const JPEG: u8 = 1;
 const RLE: u8 = 2;
 
 /// Takes a coded frame apart. `None` where it has more than `samples_max` samples, is of a kind that can't be made
-/// again (lossy but JPEG-LS, damaged, an unknown encoder's), or where putting it together gave other bytes: it is tried here.
+/// again (lossy, damaged, an unknown encoder's), or where putting it together gave other bytes: it is tried here.
 #[must_use]
 pub fn take_apart(coding: Coding, coded: &[u8], samples_max: usize) -> Option<TakenApart> {
     let mut recipe = Vec::new();

@@ -66,16 +66,6 @@ struct Steps {
 }
 
 impl Steps {
-    /// An error in steps, to the nearest (A.4.4), modulo RANGE.
-    #[inline(always)]
-    fn of(self, error: i32) -> i32 {
-        if self.near == 0 {
-            return wrap(error, self.range);
-        }
-        let rounded = if error > 0 { error + self.near } else { error - self.near };
-        wrap(rounded / self.width, self.range)
-    }
-
     /// The sample so many steps from its prediction; a damaged stream may be further out than RANGE allows.
     #[inline(always)]
     fn sample(self, predicted: i32, steps: i32) -> u16 {
@@ -217,7 +207,7 @@ impl Learned {
         // Without loss, with k = 0 and a bias below, the two signs change places (A.5.2).
         let swapped = steps.near == 0 && k == 0 && 2 * learned.bias <= -learned.n;
         let mapped = codes.value(k, self.limit, || {
-            let error = steps.of(sign * (i32::from(known) - predicted));
+            let error = wrap(sign * (i32::from(known) - predicted), steps.range);
             let error = if swapped { -error - 1 } else { error };
             (if error >= 0 { 2 * error } else { -2 * error - 1 }) as u32
         });
@@ -253,10 +243,9 @@ impl Learned {
         // Which sign is the likelier, and so takes the smaller of two codes (A.7.2.2).
         let mostly_negative = 2 * learned.negative >= learned.n;
         let mapped = codes.value(k, limit, || {
-            let error = steps.of(sign * (i32::from(known) - predicted));
+            let error = wrap(sign * (i32::from(known) - predicted), steps.range);
             let odd = if error < 0 { k != 0 || mostly_negative } else { error > 0 && k == 0 && !mostly_negative };
-            // Samples that no decoder gave may ask for less.
-            (2 * error.abs() - learned.kind - i32::from(odd)).max(0) as u32
+            (2 * error.abs() - learned.kind - i32::from(odd)) as u32
         });
         let mapped = (mapped as i32).clamp(0, steps.range - learned.kind);
         let odd = (mapped + learned.kind) & 1;

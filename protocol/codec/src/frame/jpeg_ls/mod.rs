@@ -3,9 +3,8 @@
 //! Scanners and archives that care for bytes store it (PS3.5 A.4.3). Everything its coder learns follows from the
 //! samples and a few parameters, so the same samples give the same bytes. Rule: one walk over the lines serves both
 //! directions ([`line::Learned`]); what differs is whether a [`golomb::Codes`] tells the next value or is told it.
-//! That holds for decoded samples of a lossy scan (NEAR above 0) too: each is a whole number of steps from its
-//! prediction, or clamped from there, and rounds to the step that it was decoded from (A.4.4). Scans with restart
-//! intervals stay as they are.
+//! A lossy scan (NEAR above 0) is decoded to be shown, and otherwise stays as it is: its errors are whole steps, which cost
+//! less than samples of which nobody knows that they lie on steps. So do scans with restart intervals.
 
 mod golomb;
 mod line;
@@ -55,6 +54,10 @@ impl Plan {
         let (width, height) = frame.size(scan.planes.first()?.0)?;
         let parameters = headers.preset.parameters(frame.bits, scan.selection)?;
         Some(Self { width: width as usize, height: height as usize, planes, interleave, parameters })
+    }
+
+    fn is_lossless(&self) -> bool {
+        self.parameters.near == 0
     }
 
     /// Codes every line. `turn` is given the lines of all planes before (encoding fills them) and after (decoding
@@ -116,7 +119,7 @@ pub(super) fn encode(
     out: Vec<u8>,
     bytes_max: usize,
 ) -> Result<Vec<u8>, PutTogetherError> {
-    let plan = Plan::new(headers, scan).ok_or(PutTogetherError::Recipe)?;
+    let plan = Plan::new(headers, scan).filter(Plan::is_lossless).ok_or(PutTogetherError::Recipe)?;
     let largest = planes.iter().flat_map(|plane| &plane.samples).max();
     if largest.is_some_and(|largest| i32::from(*largest) > plan.parameters.sample_max) {
         return Err(PutTogetherError::Samples);

@@ -45,7 +45,8 @@ pub(super) enum Pixels {
 
 const RLE: &str = "1.2.840.10008.1.2.5";
 const BASELINE: [&str; 2] = ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"];
-const LOSSLESS: [&str; 4] =
+/// JPEG lossless, and JPEG-LS without loss or nearly so.
+const PREDICTIVE: [&str; 4] =
     ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"];
 
 impl<'s> Planned<'s> {
@@ -131,7 +132,7 @@ fn outline(scan: &Scan, source: &Plain<'_>) -> (Vec<Range<u64>>, Pixels) {
             let pixels = match syntax {
                 RLE => cells(scan).map_or(Pixels::Bytes, |cells| Pixels::Frames(Coding::Rle(cells))),
                 _ if BASELINE.contains(&syntax) => Pixels::Baseline,
-                _ if LOSSLESS.contains(&syntax) => Pixels::Frames(Coding::Jpeg),
+                _ if PREDICTIVE.contains(&syntax) => Pixels::Frames(Coding::Jpeg),
                 _ => Pixels::Bytes,
             };
             (ranges, pixels)
