@@ -9,9 +9,9 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output, Stdio},
 };
-use world::{files, fixtures, radmesh, run};
+use world::{RADMESH, files, fixtures, radmesh, run};
 
 /// Every file below a folder by its path there.
 fn below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -108,7 +108,8 @@ fn a_name_that_leaves_the_folder_is_refused_before_anything_is_written() {
     for (name, other) in
         [(&b"slices"[..], &b"../../"[..]), (b"CT2_17106.dcm", b"/tmp/evil.dcm"), (b"slices", b"a\x1b[2Jb")]
     {
-        let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+        // The last is in the group; those before it are of previews.
+        let at = bytes.windows(name.len()).rposition(|window| window == name).unwrap();
         let mut hostile = bytes.clone();
         hostile[at..at + other.len()].copy_from_slice(other);
         fs::write(&coded, hostile).unwrap();
@@ -143,4 +144,109 @@ fn nothing_is_overwritten_and_two_files_of_one_name_are_not_mixed_up() {
     let said = String::from_utf8(both.stderr).unwrap();
     assert!(said.contains("two files would both be called slices/CT2_17106.dcm"), "{said}");
     assert!(both.status.code() == Some(1) && !made.exists());
+}
+
+/// A coded file of two Series, and the folder they were in.
+fn two_series(dir: &Path) -> (PathBuf, PathBuf) {
+    let (folder, coded) = (dir.join("both"), dir.join("coded"));
+    fs::create_dir(&folder).unwrap();
+    for name in ["CT2_17106.dcm", "MR_small_implicit.dcm"] {
+        fs::copy(fixtures().join("pydicom").join(name), folder.join(name)).unwrap();
+    }
+    radmesh(&["codec", "encode", text(&folder), "--out", text(&coded)]);
+    (coded, folder)
+}
+
+#[test]
+fn of_a_damaged_or_cut_file_the_other_groups_are_written_and_what_is_lost_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (coded, folder) = two_series(dir.path());
+    let (whole, out) = (fs::read(&coded).unwrap(), dir.path().join("out"));
+    // In the last group, and in the record behind it.
+    for (at, groups_lost) in [(whole.len() - 200, 1), (whole.len() - 3, 0)] {
+        let mut bent = whole.clone();
+        bent[at] ^= 1;
+        for bytes in [bent, whole[..at].to_vec()] {
+            fs::write(&coded, bytes).unwrap();
+            let done = decode(&coded, &out);
+            let said = String::from_utf8(done.stderr).unwrap();
+            assert!(done.status.code() == Some(1) && said.contains("hint: "), "{said}");
+            let mut expected = below(&folder);
+            expected.retain(|name, _| below(&out.join("both")).contains_key(name));
+            assert_eq!(below(&out.join("both")), expected, "{said}");
+            assert_eq!(expected.len(), 2 - groups_lost, "{said}");
+            assert!(said.contains(&format!("{} file", 2 - groups_lost)), "{said}");
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+    let mut bent = whole.clone();
+    bent[whole.len() - 200] ^= 1;
+    fs::write(&coded, bent).unwrap();
+    let said = String::from_utf8(decode(&coded, &out).stderr).unwrap();
+    let lost = below(&folder).into_keys().find(|name| !out.join("both").join(name).exists()).unwrap();
+    assert!(said.contains(&format!("lost both/{}", text(&lost))), "{said}");
+}
+
+#[test]
+fn a_preview_that_is_damaged_costs_no_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let (coded, out) = two_slices(dir.path());
+    let mut bytes = fs::read(&coded).unwrap();
+    // Behind the magic, the version, the record's head and its hash.
+    bytes[10 + 5 + 32 + 40] ^= 1;
+    fs::write(&coded, bytes).unwrap();
+    assert!(decode(&coded, &out).status.success());
+    assert_eq!(below(&out.join("slices")), below(&dir.path().join("slices")));
+    assert_eq!(run(&["codec", "stat", text(&coded)]).status.code(), Some(1));
+}
+
+#[test]
+fn a_decode_that_was_stopped_goes_on_where_it_was_and_leaves_nothing_half() {
+    let dir = tempfile::tempdir().unwrap();
+    let (coded, folder) = two_series(dir.path());
+    let out = dir.path().join("out");
+    fs::create_dir_all(out.join("both")).unwrap();
+    fs::copy(folder.join("CT2_17106.dcm"), out.join("both/CT2_17106.dcm")).unwrap();
+    assert!(decode(&coded, &out).status.success());
+    assert!(decode(&coded, &out).status.success(), "all of it is there");
+    assert_eq!(below(&out.join("both")), below(&folder));
+    fs::write(out.join("both/CT2_17106.dcm"), "a person's own").unwrap();
+    assert_eq!(decode(&coded, &out).status.code(), Some(1));
+    assert_eq!(fs::read(out.join("both/CT2_17106.dcm")).unwrap(), b"a person's own");
+}
+
+#[test]
+fn an_encode_that_is_killed_leaves_no_file_of_that_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (coded, fixtures) = (dir.path().join("coded"), fixtures());
+    let arguments = ["codec", "encode", text(&fixtures), "--out", text(&coded)];
+    let mut encode = Command::new(RADMESH).args(arguments).stderr(Stdio::null()).spawn().unwrap();
+    let begun = || files(dir.path()).iter().any(|path| path.extension().is_some_and(|end| end == "part"));
+    while !begun() {
+        assert!(encode.try_wait().unwrap().is_none(), "it ended before it began to write");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    encode.kill().unwrap();
+    encode.wait().unwrap();
+    assert!(!coded.exists());
+    radmesh(&["codec", "encode", text(&fixtures.join("pydicom/CT_small.dcm")), "--out", text(&coded)]);
+    assert_eq!(files(dir.path()), [coded], "what was left over is used again");
+}
+
+#[test]
+fn what_is_no_file_or_is_cut_short_is_said_and_the_others_are_coded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, coded) = (dir.path().join("mixed"), dir.path().join("coded"));
+    fs::create_dir(&folder).unwrap();
+    fs::copy(fixtures().join("pydicom/MR_truncated.dcm"), folder.join("cut.dcm")).unwrap();
+    std::os::unix::fs::symlink("nothing", folder.join("dangling.dcm")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+    let done = run(&["codec", "encode", text(&folder), text(&folder.join("cut.dcm")), "--out", text(&coded)]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "a person must not think that all is in it: {said}");
+    for line in ["cut.dcm: the data set ends early", "left out", "dangling.dcm", "socket: neither a file nor a folder"]
+    {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    assert!(decode(&coded, &dir.path().join("out")).status.success());
 }

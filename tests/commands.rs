@@ -199,7 +199,9 @@ fn mistaken() -> World {
     write("short", "horse\n");
     write("empty", "");
     let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pydicom/CT_small.dcm");
-    fs::copy(film, world.path("film.dcm")).unwrap();
+    fs::copy(&film, world.path("film.dcm")).unwrap();
+    fs::create_dir(world.path("cd")).unwrap();
+    fs::copy(film, world.path("cd/film.dcm")).unwrap();
     let pass = world.text("passphrase");
     radmesh(&["federation", "init", "--dir", &world.text("other"), "--name", "Other", "--passphrase-file", &pass]);
     for name in ["banda", "stranger"] {

@@ -119,8 +119,11 @@ impl std::fmt::Display for CliError {
 /// An I/O error at a path that a person typed: theirs to mend.
 pub(crate) fn given(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> CliError + '_ {
     move |error| {
-        CliError::user(format!("{}: {error}", path.display()))
-            .hint("see that the path is right and that this user may open it")
+        CliError::user(format!("{}: {error}", print::shown(&path.to_string_lossy()))).hint(match error.kind() {
+            std::io::ErrorKind::StorageFull => "make room on that disk, or name a place on another one",
+            std::io::ErrorKind::ResourceBusy => "another radmesh is writing there: wait until it has ended",
+            _ => "see that the path is right and that this user may open it",
+        })
     }
 }
 

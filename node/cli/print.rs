@@ -55,6 +55,11 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
+/// So many things, whose plural takes an s.
+pub(super) fn count(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// A share as whole percent, never 100 before it is all.
 pub(super) fn percent(done: u64, total: u64) -> String {
     let share = (done.min(total) * 100).checked_div(total);

@@ -1,6 +1,6 @@
 //! `radmesh send`: hands in files and folders as if a modality had sent them.
 
-use super::{CliError, NodeDir, files::collect, given, print};
+use super::{CliError, NodeDir, files::Files, given, print};
 use crate::cli::print::say;
 use crate::control::{Request, Wire};
 use clap::{Args, ValueEnum};
@@ -56,13 +56,17 @@ impl Priority {
 
 impl Send {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let mut files = Vec::new();
+        let mut files = Files::default();
         for path in &self.paths {
-            collect(path, &mut files)?;
+            files.collect(path)?;
         }
+        let Files { taken: files, left_out } = files;
         let total: u64 = files.iter().map(|(_, bytes)| bytes).sum();
         let mut progress = print::Progress::new("handing in", print::Unit::Bytes, total);
-        let (mut done, mut taken, mut refused, mut known) = (0, 0_usize, 0_usize, 0_usize);
+        let (mut done, mut taken, mut refused, mut known) = (0, 0_usize, left_out.len(), 0_usize);
+        for (path, why) in &left_out {
+            eprintln!("refused {}: {why}", print::shown(&path.to_string_lossy()));
+        }
         let mut cases = BTreeSet::new();
         for (path, bytes) in &files {
             let answer = self.hand_in(path, *bytes)?;

@@ -3,7 +3,7 @@
 //! It may come from anybody, so a name in it is only ever a name: what would leave the folder it is decoded into is
 //! refused. Layout: `protocol/SPEC.md`, Coded files.
 
-use crate::cli::{CliError, given};
+use crate::cli::{CliError, given, print::shown};
 use radmesh_codec::{group::Content, limits::GROUP_INSTANCES_MAX};
 use radmesh_protocol::{id::Hash, wire};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,10 @@ pub(super) struct Archive {
     pub(super) groups: Vec<Place>,
     /// Bytes of the images of all previews.
     pub(super) picture_bytes: u64,
+    /// Previews that are not as they were written.
+    pub(super) pictures_lost: u64,
+    /// Why nothing was read behind these groups, where something should be.
+    pub(super) rest: Option<CliError>,
 }
 
 /// A group in a coded file.
@@ -82,6 +86,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Bytes of its files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.head.files.iter().fold(0, |bytes, file| bytes.saturating_add(file.bytes))
+    }
+
     /// Its coded bytes.
     pub(super) fn coded(&self, path: &Path) -> io::Result<impl Read + use<>> {
         let mut file = File::open(path)?;
@@ -99,8 +108,8 @@ pub(super) fn name_of(file: &Path, named: &Path) -> Result<Vec<String>, CliError
         _ => None,
     });
     parts.collect::<Option<Vec<_>>>().filter(|name| is_harmless(name)).ok_or_else(|| {
-        CliError::user(format!("{}: this name can't be kept on every machine", file.display()))
-            .hint("rename it: letters, digits, spaces and signs but / and \\, in UTF-8")
+        CliError::user(format!("{}: this name can't be kept on every machine", shown(&file.to_string_lossy())))
+            .hint("letters, digits, spaces and signs but / and \\, in UTF-8, at most 32 folders deep")
     })
 }
 
@@ -147,15 +156,11 @@ fn record(out: &mut impl Write, kind: u8, body: &[u8]) -> io::Result<()> {
     out.write_all(body)
 }
 
-/// What a coded file holds; nothing is decoded.
+/// What a coded file holds; nothing is decoded. A file that is damaged or cut off is read as far as it goes.
 pub(super) fn read(path: &Path) -> Result<Archive, CliError> {
     let file = File::open(path).map_err(given(path))?;
     let length = file.metadata().map_err(given(path))?.len();
     let mut from = BufReader::new(file);
-    let fault = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => cut_off(path),
-        _ => given(path)(error),
-    };
     let mut start = [0; 10];
     from.read_exact(&mut start).map_err(|_| no_archive(path))?;
     if !start.starts_with(MAGIC) {
@@ -164,9 +169,18 @@ pub(super) fn read(path: &Path) -> Result<Archive, CliError> {
     let version = u16::from_be_bytes([start[8], start[9]]);
     if version != VERSION {
         return Err(CliError::user(format!("{}: version {version} is not known here", path.display()))
-            .hint("a newer radmesh made it: decode it with that one"));
+            .hint("a newer radmesh made it: decode it with that one; or it is damaged: copy it again"));
     }
     let mut archive = Archive::default();
+    archive.rest = read_records(path, from, length, &mut archive).err();
+    Ok(archive)
+}
+
+fn read_records(path: &Path, mut from: BufReader<File>, length: u64, archive: &mut Archive) -> Result<(), CliError> {
+    let fault = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut_off(path),
+        _ => given(path)(error),
+    };
     loop {
         let mut head = [0; 5];
         from.read_exact(&mut head).map_err(fault)?;
@@ -187,12 +201,17 @@ pub(super) fn read(path: &Path) -> Result<Archive, CliError> {
                 archive.groups.push(Place { head, at });
             }
             PICTURE => {
-                let (hash, picture) = body.split_at_checked(32).ok_or_else(|| damaged(path))?;
-                let whole = (Hash::of(picture).0 == hash).then_some(picture).ok_or_else(|| damaged(path))?;
-                let picture: Picture = wire::decode("a preview", whole, HEAD_BYTES_MAX).map_err(|_| damaged(path))?;
-                archive.picture_bytes += picture.image.len() as u64;
+                let whole = body.split_at_checked(32).filter(|(hash, picture)| Hash::of(picture).0 == *hash);
+                let picture = whole.map(|(_, picture)| wire::decode::<Picture>("a preview", picture, HEAD_BYTES_MAX));
+                match picture {
+                    Some(Ok(picture)) => archive.picture_bytes += picture.image.len() as u64,
+                    _ => archive.pictures_lost += 1,
+                }
             }
-            END if body == (archive.groups.len() as u32).to_be_bytes() => return Ok(archive),
+            END if body == (archive.groups.len() as u32).to_be_bytes() => {
+                let is_all = from.stream_position().map_err(fault)? == length;
+                return if is_all { Ok(()) } else { Err(damaged(path)) };
+            }
             _ => return Err(damaged(path)),
         }
     }
@@ -211,7 +230,7 @@ fn cut_off(path: &Path) -> CliError {
 /// A coded file that is not as it was written.
 pub(super) fn damaged(path: &Path) -> CliError {
     CliError::user(format!("{}: this file is damaged", path.display()))
-        .hint("copy it again, or code the files again; nothing of a damaged group is written")
+        .hint("copy it again, or code the files again; no file that is not as it was coded is ever written")
 }
 
 #[cfg(test)]

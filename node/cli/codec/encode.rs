@@ -4,15 +4,22 @@ use super::{
     archive::{self, Head, Named, name_of},
     pictures,
 };
-use crate::cli::{CliError, codec_worker, files::collect, given, print, print::say, private};
+use crate::cli::{
+    CliError, codec_worker,
+    files::Files,
+    given, print,
+    print::{say, shown},
+    private::Part,
+};
 use clap::{Args, ValueEnum};
 use radmesh_codec::{
     group::{Profile, Source},
-    scan::{Fact, Form, scan},
+    scan::{Ending, Fact, Form, scan},
 };
+use radmesh_protocol::id::Hash;
 use radmesh_worker::{Coded, EncodeFault, Form as Coding, Workers};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, BufReader, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
@@ -20,7 +27,8 @@ use std::{
 };
 
 /// The files of a Series are coded with each other, on all cores. What was coded is decoded again and compared before it
-/// is written. Ahead of them go the previews that each Study would send. A file that is no DICOM, or has no Study or SOP Instance UID, is refused by name, and the others go on.
+/// is written. Ahead of them go the previews that each Study would send. A file that is no DICOM, or has no Study or SOP
+/// Instance UID, is refused by name, and the others go on; so is one that can't be read, and then the exit code is 1.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Encode {
     /// Files and folders.
@@ -74,25 +82,34 @@ impl Encode {
         if fs::symlink_metadata(&self.out).is_ok() {
             return Err(self.refused(io::ErrorKind::AlreadyExists.into()));
         }
-        let (series, refused) = self.look()?;
+        let Looked { series, refused, left_out } = self.look()?;
         if series.is_empty() {
             return Err(CliError::user("no file was taken").hint("name DICOM files, or folders that hold some"));
         }
-        let out = private::create_new(&self.out).map_err(|error| self.refused(error))?;
         // Half a file would look like a whole one.
-        let tally = self.write(BufWriter::new(out), series).inspect_err(|_| drop(fs::remove_file(&self.out)))?;
+        let dir = self.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let part = Part::begin(dir, number_of(&self.out)).map_err(given(&self.out))?;
+        let tally = self.write(BufWriter::new(part.file()), series)?;
+        part.keep_as(&self.out).map_err(|error| self.refused(error))?;
         if tally.as_received > 0 {
-            eprintln!("{} files are stored as they are: the coder failed on them", tally.as_received);
+            eprintln!(
+                "{} stored as received: the coder failed on them",
+                print::count(tally.as_received as u64, "file")
+            );
         }
         say!(
-            "{} files, {}, in {}: {}, {:.2} to 1; {refused} refused",
-            tally.files,
+            "{}, {}, in {}: {}, {:.2} to 1; {refused} refused",
+            print::count(tally.files as u64, "file"),
             print::bytes(tally.received),
             self.out.display(),
             print::bytes(tally.written),
             tally.received as f64 / tally.written as f64
         );
-        Ok(())
+        match left_out {
+            0 => Ok(()),
+            _ => Err(CliError::user(format!("{} left out, named above", print::count(left_out, "file")))
+                .hint("the others are coded; mend what is said of each, and code those into a file of their own")),
+        }
     }
 
     fn refused(&self, error: io::Error) -> CliError {
@@ -103,35 +120,56 @@ impl Encode {
         }
     }
 
-    /// What is to be coded, by Series, and how many files are refused.
-    fn look(&self) -> Result<(BTreeMap<String, Vec<Input>>, usize), CliError> {
+    fn look(&self) -> Result<Looked, CliError> {
         let mut files = Vec::new();
+        let mut looked = Looked::default();
         for named in &self.paths {
-            let mut below = Vec::new();
-            collect(named, &mut below)?;
-            for (path, bytes) in below {
-                files.push((name_of(&path, named)?, path, bytes));
-            }
+            let mut below = Files::default();
+            below.collect(named)?;
+            files.extend(below.taken.into_iter().map(|(path, bytes)| (named, path, bytes)));
+            below.left_out.iter().for_each(|(path, why)| looked.leave_out(path, why));
         }
-        let (mut series, mut names) = (BTreeMap::<String, Vec<Input>>::new(), BTreeSet::new());
-        let (mut refused, mut done) = (0, 0);
-        let total = files.iter().map(|(_, _, bytes)| bytes).sum();
+        let mut names = BTreeMap::new();
+        let mut done = 0;
+        let total = files.iter().map(|(.., bytes)| bytes).sum();
         let mut progress = print::Progress::new("looking", print::Unit::Bytes, total);
-        for (name, path, bytes) in files {
+        for (named, path, bytes) in files {
             done += bytes;
-            let file = File::open(&path).map_err(given(&path))?;
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) => {
+                    looked.leave_out(&path, &error.to_string());
+                    continue;
+                }
+            };
             match scan(BufReader::new(file), Form::File) {
                 Ok(found) => {
-                    if !names.insert(name.clone()) {
-                        return Err(CliError::user(format!("two files would both be called {}", name.join("/")))
-                            .hint("name the folder that holds both, or code them into two files"));
+                    let name = match name_of(&path, named) {
+                        Ok(name) => name,
+                        Err(error) => {
+                            looked.leave_out(&path, &error.to_string().replace("\nhint", ""));
+                            continue;
+                        }
+                    };
+                    let real = fs::canonicalize(&path).map_err(given(&path))?;
+                    match names.insert(name.clone(), real.clone()) {
+                        None => {}
+                        // Named twice.
+                        Some(other) if other == real => continue,
+                        Some(_) => {
+                            return Err(CliError::user(format!("two files would both be called {}", name.join("/")))
+                                .hint("name the folder that holds both, or code them into two files"));
+                        }
+                    }
+                    if found.ending != Ending::Whole {
+                        eprintln!("{}: the data set {}; kept as it is", shown(&path.to_string_lossy()), found.ending);
                     }
                     let uid = found.sop_instance.as_str().to_owned();
                     let number = found.facts.text(Fact::InstanceNumber);
                     let number = number.and_then(|text| text.shown().trim().parse().ok()).unwrap_or(u64::MAX);
                     let of = found.series.as_ref().map_or_else(|| uid.clone(), |series| series.as_str().to_owned());
                     let modality = found.facts.text(Fact::Modality).map(|text| text.shown().to_owned());
-                    series.entry(of).or_default().push(Input {
+                    looked.series.entry(of).or_default().push(Input {
                         path,
                         name,
                         bytes,
@@ -142,18 +180,18 @@ impl Encode {
                     });
                 }
                 Err(why) => {
-                    refused += 1;
-                    eprintln!("refused {}: {why}", path.display());
+                    looked.refused += 1;
+                    eprintln!("refused {}: {why}", shown(&path.to_string_lossy()));
                 }
             }
             progress.at(done, total);
         }
         progress.done();
-        series.values_mut().for_each(|inputs| inputs.sort_by(|one, other| one.place.cmp(&other.place)));
-        Ok((series, refused))
+        looked.series.values_mut().for_each(|inputs| inputs.sort_by(|one, other| one.place.cmp(&other.place)));
+        Ok(looked)
     }
 
-    fn write(&self, mut out: BufWriter<File>, series: BTreeMap<String, Vec<Input>>) -> Result<Tally, CliError> {
+    fn write(&self, mut out: BufWriter<&File>, series: BTreeMap<String, Vec<Input>>) -> Result<Tally, CliError> {
         let written = given(&self.out);
         archive::begin(&mut out).map_err(written)?;
         let workers = codec_worker::workers();
@@ -172,8 +210,7 @@ impl Encode {
             })?;
         }
         let end = archive::end(&mut out, tally.groups).and_then(|()| out.flush());
-        let synced = end.and_then(|()| out.get_ref().sync_all().and_then(|()| out.get_ref().metadata()));
-        tally.written = synced.map_err(given(&self.out))?.len();
+        tally.written = end.and_then(|()| out.get_ref().metadata()).map_err(given(&self.out))?.len();
         progress.done();
         Ok(tally)
     }
@@ -203,7 +240,12 @@ impl Encode {
         })
     }
 
-    fn write_group(&self, out: &mut BufWriter<File>, inputs: &[Input], mut coded: Coded<File>) -> Result<(), CliError> {
+    fn write_group(
+        &self,
+        out: &mut BufWriter<&File>,
+        inputs: &[Input],
+        mut coded: Coded<File>,
+    ) -> Result<(), CliError> {
         let named = inputs[coded.instances.clone()].iter().zip(&coded.stats.contents);
         let files = named
             .map(|(input, content)| Named { name: input.name.clone(), bytes: content.bytes, hash: content.hash })
@@ -214,6 +256,29 @@ impl Encode {
             .and_then(|()| io::copy(&mut coded.out, out));
         copy.map(drop).map_err(given(&self.out))
     }
+}
+
+/// What was found to be coded.
+#[derive(Debug, Default)]
+struct Looked {
+    series: BTreeMap<String, Vec<Input>>,
+    /// Files that are no DICOM.
+    refused: u64,
+    /// Files that may be, and can't be read or named.
+    left_out: u64,
+}
+
+impl Looked {
+    fn leave_out(&mut self, path: &Path, why: &str) {
+        self.left_out += 1;
+        eprintln!("left out {}: {why}", shown(&path.to_string_lossy()));
+    }
+}
+
+/// A number for the unfinished file of this name.
+fn number_of(out: &Path) -> u64 {
+    let hash = Hash::of(out.file_name().unwrap_or_default().as_encoded_bytes());
+    u64::from_be_bytes(*hash.0.first_chunk().expect("a hash has 32 bytes"))
 }
 
 enum Stopped {

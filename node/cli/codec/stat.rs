@@ -6,7 +6,7 @@ use clap::Args;
 use radmesh_codec::group::{Parts, parts};
 use std::{fs, io::Read, path::PathBuf};
 
-/// Read from the coded file itself; nothing is decoded.
+/// Read from the coded file itself. Nothing is decoded, so only `decode` finds out whether every byte is as it was.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Stat {
     /// The file that `radmesh codec encode` made.
@@ -16,7 +16,13 @@ pub(in crate::cli) struct Stat {
 
 impl Stat {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let Archive { groups, picture_bytes } = archive::read(&self.file)?;
+        let Archive { groups, picture_bytes, pictures_lost, rest } = archive::read(&self.file)?;
+        if let Some(rest) = rest {
+            return Err(rest);
+        }
+        if pictures_lost > 0 {
+            return Err(damaged(&self.file));
+        }
         let length = fs::metadata(&self.file).map_err(given(&self.file))?.len();
         let (mut spent, mut received, mut files) = (Parts::default(), 0, 0);
         let total = groups.len() as u64;
@@ -32,9 +38,10 @@ impl Stat {
         }
         progress.done();
         say!(
-            "{files} files, {}, in {} groups: {}, {:.2} to 1",
+            "{}, {}, in {}: {}, {:.2} to 1",
+            print::count(files as u64, "file"),
             print::bytes(received),
-            groups.len(),
+            print::count(groups.len() as u64, "group"),
             print::bytes(length),
             received as f64 / length as f64
         );

@@ -190,7 +190,9 @@ impl fmt::Display for Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// Not DICOM at all.
-    #[error("not a DICOM file: neither DICM after 128 bytes nor a data set from the first byte")]
+    #[error(
+        "not a DICOM file, or cut off before its data set: neither DICM after 128 bytes nor a data set from the first byte"
+    )]
     NotDicom,
     /// It ends, or is malformed, or simply goes without, before a UID that it must have.
     #[error("no {what} (the data set {ending})")]
