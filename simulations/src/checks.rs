@@ -4,8 +4,9 @@
 //! I3 reports only grow, I4 no author uses a seq twice, I5 a token is granted once.
 
 use crate::{
-    machine::Machine,
-    world::{SPOKE, World},
+    happened::Count,
+    machine::{Machine, Past},
+    world::World,
 };
 use radmesh_protocol::{
     claim::Token,
@@ -43,6 +44,10 @@ pub enum Rule {
     Delivered,
     /// Q3: at rest every report is at its origin spoke.
     Reported,
+    /// Q4: at rest everybody says of an author that it has forked.
+    ForksKnown,
+    /// At rest what had rotted is mended from a peer.
+    Mended,
     /// What the scenario is about did happen.
     Happened,
 }
@@ -54,14 +59,14 @@ pub struct Violation {
     /// Which.
     pub rule: Rule,
     /// At which node.
-    pub at: &'static str,
+    pub at: String,
     /// What was found, in ids and figures.
     pub what: String,
 }
 
 impl Rule {
-    pub(crate) fn broken(self, at: &'static str, what: impl fmt::Display) -> Violation {
-        Violation { rule: self, at, what: what.to_string() }
+    pub(crate) fn broken(self, at: &str, what: impl fmt::Display) -> Violation {
+        Violation { rule: self, at: at.to_owned(), what: what.to_string() }
     }
 }
 
@@ -70,6 +75,11 @@ impl Rule {
 pub(crate) struct Seen {
     places: BTreeMap<(NodeId, Incarnation, Scope, u64), EventHash>,
     grants: BTreeMap<(CaseId, Token), EventHash>,
+}
+
+/// What an event says, whichever life of its author signed it: one whose disk was put back signs anew.
+pub(crate) fn said(event: &Event) -> Hash {
+    Hash::of(event.body_bytes())
 }
 
 /// Every event a machine's node holds.
@@ -93,13 +103,18 @@ impl World<'_> {
             let place = (author, event.incarnation(), event.scope(), event.seq());
             let by = self.machines.iter().position(|other| other.key.node_id() == author);
             let by = by.expect("only members write");
-            // What nobody else has seen may be gone after a power cut, and its seq used for something else.
+            // What nobody else has seen may be gone after a power cut, and its seq used for something else. So may what a
+            // disk that was put back has of its own, until a peer has shown it its later log.
+            let may_be_anew = by == at && machine.past == Past::PutBack;
             if by != at {
-                self.promises.told.insert((by, hash));
+                self.promises.told.insert((by, said(event)));
                 self.seen.places.entry(place).or_insert(hash);
             }
-            if let Some(first) = self.seen.places.get(&place).filter(|first| **first != hash) {
-                return Err(Rule::OneSeq.broken(machine.name, format!("{place:?} is {first} and {hash}")));
+            if let Some(first) = self.seen.places.get(&place).filter(|first| **first != hash && !may_be_anew) {
+                // Only a peer can show a machine whose disk was put back what it had said, and not every peer knows.
+                if self.machines[by].past != Past::PutBack {
+                    return Err(Rule::OneSeq.broken(&machine.name, format!("{place:?} is {first} and {hash}")));
+                }
             }
             match event.body() {
                 Ok(Some(Body::Grant(grant))) => {
@@ -107,47 +122,61 @@ impl World<'_> {
                     if by != at {
                         self.seen.grants.entry(granted).or_insert(hash);
                     }
-                    if let Some(first) = self.seen.grants.get(&granted).filter(|first| **first != hash) {
+                    if let Some(first) = self.seen.grants.get(&granted).filter(|first| **first != hash && !may_be_anew)
+                    {
+                        // A home hub that has forgotten a grant, and meets nobody who knows of it, gives its token again.
+                        if self.machines[by].past == Past::PutBack {
+                            self.happened.count(Count::TokensTwice);
+                            continue;
+                        }
                         let what = format!("{:?} of {} granted by {first} and {hash}", grant.token, grant.case);
-                        return Err(Rule::OneGrant.broken(machine.name, what));
+                        return Err(Rule::OneGrant.broken(&machine.name, what));
                     }
                 }
                 Ok(Some(Body::Receipt(receipt))) if by != at => {
                     self.promises.receipted.insert((by, receipt.manifest()));
                 }
                 Ok(Some(Body::Report(_))) => {
-                    reports.insert(hash);
+                    reports.insert(said(event));
                 }
                 _ => {}
             }
         }
-        if let Some(gone) = running.reports.difference(&reports).next() {
-            return Err(Rule::ReportsGrow.broken(machine.name, format!("report {gone} is gone")));
+        // One whose disk was put back signs anew what nobody has, which takes it a moment.
+        let gone = running.reports.difference(&reports).next().filter(|_| machine.past != Past::PutBack);
+        if let Some(gone) = gone {
+            return Err(Rule::ReportsGrow.broken(&machine.name, format!("report {gone} is gone")));
         }
         let running = self.machines[at].running.as_mut().expect("it was running just now");
         (running.checked, running.reports) = (held, reports);
         Ok(())
     }
 
-    /// After every start.
-    pub(crate) fn check_restarted(&self, at: usize) -> Result<(), Violation> {
+    /// What an event says that a machine has just answered for.
+    pub(crate) fn said_in(&self, at: usize, event: &EventHash) -> Hash {
+        let running = self.machines[at].running.as_ref().expect("it has just answered");
+        said(running.node.logs().event(event).expect("what it answered for it holds"))
+    }
+
+    /// What a machine has promised: after every start, and at rest.
+    pub(crate) fn check_promises(&self, at: usize) -> Result<(), Violation> {
         let machine = &self.machines[at];
-        let held: BTreeSet<EventHash> = events(machine).map(Event::hash).collect();
-        let of = |all: &BTreeSet<(usize, EventHash)>| {
-            all.iter().find(|(by, hash)| *by == at && !held.contains(hash)).map(|(_, hash)| *hash)
+        let held: BTreeSet<Hash> = events(machine).map(said).collect();
+        let of = |all: &BTreeSet<(usize, Hash)>| {
+            all.iter().find(|(by, said)| *by == at && !held.contains(said)).map(|(_, said)| *said)
         };
         if let Some(gone) = of(&self.promises.appended) {
-            let rule = if self.promises.reports.contains(&gone) { Rule::ReportsGrow } else { Rule::Acknowledged };
-            return Err(rule.broken(machine.name, format!("event {gone} was acknowledged and is gone")));
+            let is_report = self.promises.reports.iter().any(|(_, report)| *report == gone);
+            let rule = if is_report { Rule::ReportsGrow } else { Rule::Acknowledged };
+            return Err(rule.broken(&machine.name, format!("event {gone} was acknowledged and is gone")));
         }
         if let Some(gone) = of(&self.promises.told) {
-            return Err(Rule::Told.broken(machine.name, format!("event {gone} is held by others and gone here")));
+            return Err(Rule::Told.broken(&machine.name, format!("event {gone} is held by others and gone here")));
         }
-        if at == SPOKE {
-            for manifest in &self.promises.announced {
-                self.check_file(at, *manifest, Rule::Acknowledged)?;
-            }
-        }
+        let announced = self.promises.announced.iter().filter(|(by, _)| *by == at);
+        announced
+            .map(|(_, manifest)| *manifest)
+            .try_for_each(|manifest| self.check_file(at, manifest, Rule::Acknowledged))?;
         let receipted = self.promises.receipted.iter().filter(|(by, _)| *by == at);
         receipted.map(|(_, manifest)| *manifest).try_for_each(|manifest| self.check_file(at, manifest, Rule::Receipt))
     }
@@ -155,7 +184,9 @@ impl World<'_> {
     /// Reads a parcel's file, chunk by chunk, and compares it with what was sealed.
     pub(crate) fn check_file(&self, at: usize, manifest: ManifestId, rule: Rule) -> Result<(), Violation> {
         let machine = &self.machines[at];
-        let Some(running) = &machine.running else { return Ok(()) };
+        let Some(running) = machine.running.as_ref().filter(|_| !self.promises.rotten.contains(&(at, manifest))) else {
+            return Ok(());
+        };
         let sealed = &self.promises.sealed[&manifest];
         for (chunk, hash) in (0_u32..).zip(sealed) {
             let read = running.store.chunk(manifest, chunk);
@@ -163,7 +194,7 @@ impl World<'_> {
             if read.is_none_or(|bytes| Hash::of(&bytes) != *hash) {
                 let of = sealed.len();
                 let what = format!("chunk {chunk} of {of} of {manifest} ({bytes} of {CHUNK_BYTES} B) is not as sealed");
-                return Err(rule.broken(machine.name, what));
+                return Err(rule.broken(&machine.name, what));
             }
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! The federation of a run: its keys, and the roster that names its nodes and readers.
 //!
-//! One ministry, one spoke, one relay on its route, one or two hubs with a reader each.
+//! One ministry; spokes, a relay on their routes, and hubs with a reader each. Homes and standbys go round the hubs.
 
-use crate::{chance::Chance, world::FLOOR};
+use crate::{chance::Chance, scenario::Scenario, world::FLOOR};
 use radmesh_protocol::{
     envelope::{reading::ReadingKey, sign::SigningKey},
-    id::{FederationId, Hash, Incarnation, NodeId, Region},
+    id::{FederationId, Hash, Incarnation, Region},
     roster::{
         PersonRole, Role, Roster, Term,
         request::NodeRequest,
@@ -13,25 +13,94 @@ use radmesh_protocol::{
     },
     time::Wall,
 };
+use std::ops::Range;
 
 /// A node as it was admitted.
 #[derive(Debug)]
 pub(crate) struct Member {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) key: SigningKey,
     pub(crate) incarnation: Incarnation,
 }
 
+/// Which machine plays which part: spokes, then the relay on their routes, then hubs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places {
+    spokes: usize,
+    hubs: usize,
+}
+
+impl Places {
+    pub(crate) const fn of(scenario: &Scenario) -> Self {
+        Self { spokes: scenario.spokes, hubs: scenario.hubs }
+    }
+
+    pub(crate) const fn spokes(self) -> Range<usize> {
+        0..self.spokes
+    }
+
+    pub(crate) const fn relay(self) -> usize {
+        self.spokes
+    }
+
+    pub(crate) const fn hubs(self) -> Range<usize> {
+        self.spokes + 1..self.spokes + 1 + self.hubs
+    }
+
+    /// The home hub that a spoke begins with.
+    const fn first_home(self, spoke: usize) -> usize {
+        self.hubs().start + spoke % self.hubs
+    }
+
+    /// The hub after it, where there are two.
+    fn first_standby(self, spoke: usize) -> Option<usize> {
+        (self.hubs > 1).then(|| self.hubs().start + (spoke + 1) % self.hubs)
+    }
+
+    fn first_route(self, at: usize) -> Route {
+        let is_spoke = at < self.spokes;
+        let (home, standby) = (self.first_home(at), self.first_standby(at));
+        (Some(home).filter(|_| is_spoke), standby.filter(|_| is_spoke), Term(u64::from(is_spoke)))
+    }
+
+    fn name(self, at: usize) -> String {
+        let (part, number) = match at.checked_sub(self.spokes) {
+            None => ("spoke", at),
+            Some(0) => ("relay", 0),
+            Some(hub) => ("hub", hub - 1),
+        };
+        if number == 0 { part.to_owned() } else { format!("{part}{}", number + 1) }
+    }
+
+    const fn role(self, at: usize) -> Role {
+        if at < self.spokes {
+            Role::Spoke
+        } else if at == self.relay() {
+            Role::Relay
+        } else {
+            Role::Hub
+        }
+    }
+}
+
+/// Home and standby of a spoke, and the home's term.
+type Route = (Option<usize>, Option<usize>, Term);
+
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Federation {
     pub(crate) id: FederationId,
+    pub(crate) places: Places,
+    ministry: SigningKey,
+    roster: Roster,
     pub(crate) statements: Vec<Vec<u8>>,
-    /// Spoke, relay, hubs.
+    /// In the order of [`Places`].
     pub(crate) members: Vec<Member>,
     /// One reader a hub, in the order of the hubs.
     pub(crate) readers: Vec<SigningKey>,
+    /// The home hub of each spoke by now.
+    pub(crate) homes: Vec<usize>,
 }
 
 /// The only pool and jurisdiction of a run.
@@ -45,18 +114,16 @@ pub(crate) fn reading_key(of: &SigningKey) -> ReadingKey {
 }
 
 impl Federation {
-    pub(crate) fn new(hubs: usize, chance: &mut Chance) -> Self {
-        let names = [("spoke", Role::Spoke), ("relay", Role::Relay), ("hub", Role::Hub), ("standby", Role::Hub)];
-        let members: Vec<Member> = names[..2 + hubs]
-            .iter()
-            .map(|&(name, role)| Member {
-                name,
-                role,
-                key: SigningKey::from_seed(chance.bytes()),
-                incarnation: Incarnation(chance.bytes()),
-            })
-            .collect();
-        let readers: Vec<SigningKey> = (0..hubs).map(|_| SigningKey::from_seed(chance.bytes())).collect();
+    pub(crate) fn new(scenario: &Scenario, chance: &mut Chance) -> Self {
+        let places = Places::of(scenario);
+        let member = |at| Member {
+            name: places.name(at),
+            role: places.role(at),
+            key: SigningKey::from_seed(chance.bytes()),
+            incarnation: Incarnation(chance.bytes()),
+        };
+        let members: Vec<Member> = (0..places.hubs().end).map(member).collect();
+        let readers: Vec<SigningKey> = places.hubs().map(|_| SigningKey::from_seed(chance.bytes())).collect();
         let (root, ministry) = (SigningKey::from_seed(chance.bytes()), SigningKey::from_seed(chance.bytes()));
         let genesis = Genesis {
             name: "Ministry".to_owned(),
@@ -69,27 +136,52 @@ impl Federation {
         let first = Statement::sign(&root, &id, 1, Hash([0; 32]), Wall(FLOOR), &StatementBody::Genesis(genesis));
         let mut roster = Roster::from_genesis(first.bytes()).expect("a federation of our own making begins");
         // Hubs and relay first: a spoke's statement names them.
-        let bodies = members.iter().rev().map(|member| admit(member, &members));
+        let bodies = (0..members.len()).rev().map(|at| admit(at, &members, places, places.first_route(at)));
         for body in bodies.chain(readers.iter().map(admit_reader)) {
-            let (seq, prev) = roster.next();
-            let statement = Statement::sign(&ministry, &id, seq, prev, Wall(FLOOR), &body);
-            roster.apply(statement.bytes()).expect("a statement of our own making holds");
+            state(&ministry, &mut roster, &body);
         }
         let statements = roster.statements_after(&[]).map(<[u8]>::to_vec).collect();
-        Self { id, statements, members, readers }
+        let homes = places.spokes().map(|spoke| places.first_home(spoke)).collect();
+        Self { id, places, ministry, roster, statements, members, readers, homes }
+    }
+
+    /// Each spoke of the lost hub has its standby for its home from now on: the statements that say so.
+    pub(crate) fn name_standby(&mut self, lost: usize) -> Vec<Vec<u8>> {
+        let mut said = Vec::new();
+        for spoke in self.places.spokes().filter(|spoke| self.homes[*spoke] == lost).collect::<Vec<_>>() {
+            let Some(home) = self.places.first_standby(spoke) else { continue };
+            self.homes[spoke] = home;
+            let term =
+                self.roster.term_with_home(&self.members[spoke].key.node_id(), Some(self.members[home].key.node_id()));
+            let body = admit(spoke, &self.members, self.places, (Some(home), None, term));
+            said.push(state(&self.ministry, &mut self.roster, &body));
+        }
+        said
+    }
+
+    /// Who holds the events of a spoke's cases: itself, the relay on its route, and the hubs of its pool.
+    pub(crate) fn holders_of(&self, spoke: usize) -> impl Iterator<Item = usize> + use<> {
+        [spoke, self.places.relay()].into_iter().chain(self.places.hubs())
     }
 }
 
-fn admit(member: &Member, members: &[Member]) -> StatementBody {
+/// The ministry's next statement.
+fn state(ministry: &SigningKey, roster: &mut Roster, body: &StatementBody) -> Vec<u8> {
+    let (seq, prev) = roster.next();
+    let statement = Statement::sign(ministry, &roster.federation(), seq, prev, Wall(FLOOR), body);
+    roster.apply(statement.bytes()).expect("a statement of our own making holds");
+    statement.bytes().to_vec()
+}
+
+fn admit(at: usize, members: &[Member], places: Places, (home, standby, term): Route) -> StatementBody {
+    let member = &members[at];
     let reading = reading_key(&member.key).public();
-    let hub = |n: usize| members.iter().filter(|other| other.role == Role::Hub).nth(n).map(|hub| hub.key.node_id());
+    let id = |at: usize| members[at].key.node_id();
     let spoke = member.role == Role::Spoke;
-    let via: Vec<NodeId> =
-        members.iter().filter(|other| spoke && other.role == Role::Relay).map(|relay| relay.key.node_id()).collect();
     let request = NodeRequest {
-        node: member.key.node_id(),
+        node: id(at),
         reading,
-        name: member.name.to_owned(),
+        name: member.name.clone(),
         role: member.role,
         addresses: Vec::new(),
         incarnation: member.incarnation,
@@ -99,11 +191,11 @@ fn admit(member: &Member, members: &[Member]) -> StatementBody {
         request,
         region: region(),
         jurisdiction: region(),
-        home: hub(0).filter(|_| spoke),
-        standby: hub(1).filter(|_| spoke),
-        term: Term(u64::from(spoke)),
-        via,
-        key_maker: if member.name == "hub" { KeyMaker::Yes } else { KeyMaker::No },
+        home: home.map(id),
+        standby: standby.map(id),
+        term,
+        via: if spoke { vec![id(places.relay())] } else { Vec::new() },
+        key_maker: if at == places.hubs().start { KeyMaker::Yes } else { KeyMaker::No },
     }))
 }
 

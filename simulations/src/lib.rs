@@ -10,6 +10,7 @@ mod checks;
 mod disk;
 mod faults;
 mod federation;
+mod happened;
 mod machine;
 mod network;
 mod promises;
@@ -22,6 +23,8 @@ mod trace;
 mod world;
 
 pub use checks::{Rule, Violation};
-pub use run::{Happened, Outcome, run};
+pub use faults::Kind;
+pub use happened::{Count, Happened};
+pub use run::{Outcome, run};
 pub use scenario::{Faults, Scenario, ScenarioError, Span, scenarios};
 pub use trace::Show;

@@ -3,12 +3,15 @@
 use crate::{chance::Chance, federation::Member, world::FLOOR};
 use radmesh_protocol::{
     envelope::{at_rest::AtRestKey, sign::SigningKey},
-    id::{EventHash, FederationId, Incarnation},
+    id::{FederationId, Hash, Incarnation},
     node::{Answer, CommandId, Node, NodeConfig, Switch},
     record::Work,
     time::{Mono, Now, Wall},
 };
-use radmesh_store::{Faulty, OpenError, Settings, Store, medium::Medium};
+use radmesh_store::{
+    Faulty, OpenError, Settings, Store,
+    medium::{Medium, Name},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -31,10 +34,11 @@ pub(crate) struct Running {
     pub(crate) wake: u64,
     /// When it started, in the world's milliseconds: its own monotonic time begins there.
     born: u64,
+    clock_error_ms: i64,
     /// Events held when the rules were last checked.
     pub(crate) checked: usize,
     /// Reports held when the rules were last checked.
-    pub(crate) reports: BTreeSet<EventHash>,
+    pub(crate) reports: BTreeSet<Hash>,
 }
 
 /// What the thread that owns the disk does.
@@ -58,7 +62,7 @@ pub(crate) enum Fuse {
 /// See the module's page.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) key: SigningKey,
     incarnation: Incarnation,
     at_rest: AtRestKey,
@@ -67,12 +71,31 @@ pub(crate) struct Machine {
     /// Power cuts so far: what was on its way to an earlier life never arrives.
     pub(crate) life: u64,
     pub(crate) fuse: Fuse,
+    /// Milliseconds by which its wall clock is ahead.
+    pub(crate) clock_error_ms: i64,
+    /// An earlier copy of its disk.
+    pub(crate) backup: Option<BTreeMap<Name, Vec<u8>>>,
+    pub(crate) past: Past,
+    /// Whether it tampers with what it sends, of which it remembers some.
+    pub(crate) is_dishonest: bool,
+    pub(crate) remembered: VecDeque<Vec<u8>>,
+}
+
+/// What became of a machine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// It has what it ever promised.
+    Whole,
+    /// It was put back to an earlier copy, and peers have the rest.
+    PutBack,
+    /// It is no more.
+    Destroyed,
 }
 
 impl Machine {
     pub(crate) fn new(member: &Member, chance: &mut Chance) -> Self {
         Self {
-            name: member.name,
+            name: member.name.clone(),
             key: member.key.clone(),
             incarnation: member.incarnation,
             at_rest: AtRestKey::from_bytes(&chance.bytes()),
@@ -80,7 +103,39 @@ impl Machine {
             running: None,
             life: 0,
             fuse: Fuse::Sound,
+            clock_error_ms: 0,
+            backup: None,
+            past: Past::Whole,
+            is_dishonest: false,
+            remembered: VecDeque::new(),
         }
+    }
+
+    /// Its wall clock is set, with or without power.
+    pub(crate) fn set_clock(&mut self, error_ms: i64) {
+        self.clock_error_ms = error_ms;
+        self.running.iter_mut().for_each(|running| running.clock_error_ms = error_ms);
+    }
+
+    pub(crate) fn has_ever_been_copied(&self) -> bool {
+        self.backup.is_some() || self.past == Past::PutBack
+    }
+
+    /// What it has without power is an earlier copy.
+    pub(crate) fn put_back(&mut self) {
+        if let Some(files) = self.backup.take() {
+            self.medium = Arc::new(Faulty::holding(files));
+            self.past = Past::PutBack;
+        }
+    }
+
+    /// It is no more, and never will be.
+    pub(crate) fn destroy(&mut self) {
+        self.running = None;
+        self.life += 1;
+        self.fuse = Fuse::Sound;
+        self.medium = Arc::new(Faulty::new());
+        self.past = Past::Destroyed;
     }
 
     /// The power comes: opens the store, replays it, starts the node.
@@ -101,7 +156,7 @@ impl Machine {
         for record in replay {
             node.replay(record?);
         }
-        node.start(Now { mono: Mono(0), wall: Wall(FLOOR + now) });
+        node.start(Now { mono: Mono(0), wall: wall(now, self.clock_error_ms) });
         self.running = Some(Running {
             node,
             store,
@@ -110,6 +165,7 @@ impl Machine {
             answers: BTreeMap::new(),
             wake: 0,
             born: now,
+            clock_error_ms: self.clock_error_ms,
             checked: 0,
             reports: BTreeSet::new(),
         });
@@ -131,10 +187,15 @@ impl Machine {
     }
 }
 
+/// What a clock shows that is so far off.
+const fn wall(now: u64, error_ms: i64) -> Wall {
+    Wall((FLOOR + now).saturating_add_signed(error_ms))
+}
+
 impl Running {
     /// The moment, as this node's own clocks show it.
     pub(crate) const fn clock(&self, now: u64) -> Now {
-        Now { mono: Mono(now - self.born), wall: Wall(FLOOR + now) }
+        Now { mono: Mono(now - self.born), wall: wall(now, self.clock_error_ms) }
     }
 
     /// A moment of this node's monotonic time, in the world's milliseconds.

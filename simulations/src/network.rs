@@ -6,8 +6,10 @@
 use crate::{
     chance::Chance,
     checks::Violation,
+    federation::Places,
+    happened::Count,
     scenario::{Scenario, Span},
-    world::{Event, HOME, SPOKE, World},
+    world::{Event, World},
 };
 use radmesh_protocol::node::{Input, Lane, LinkId};
 use std::collections::BTreeMap;
@@ -16,7 +18,6 @@ use std::collections::BTreeMap;
 const REDIAL_MS: Span = Span { from: 200, to: 2_000 };
 /// Milliseconds after which the system ends a connection that has gone silent (TCP keepalive and user timeout).
 const KEEPALIVE_MS: u64 = 120_000;
-const RELAY: usize = 1;
 
 /// Whether an edge or link carries anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +55,13 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Spoke to relay, relay to each hub, and the hubs to each other.
-    pub(crate) fn new(scenario: &Scenario, chance: &mut Chance) -> Self {
-        let mut ends = vec![[SPOKE, RELAY], [RELAY, HOME]];
-        if scenario.hubs > 1 {
-            ends.extend([[RELAY, HOME + 1], [HOME, HOME + 1]]);
+    /// Spokes to the relay, the relay to each hub, and the hubs to each other.
+    pub(crate) fn new(scenario: &Scenario, places: Places, chance: &mut Chance) -> Self {
+        let relay = places.relay();
+        let mut ends: Vec<[usize; 2]> = places.spokes().map(|spoke| [spoke, relay]).collect();
+        for hub in places.hubs() {
+            ends.push([relay, hub]);
+            ends.extend((places.hubs().start..hub).map(|other| [other, hub]));
         }
         let edges = ends.into_iter().map(|ends| Edge {
             ends,
@@ -78,9 +81,10 @@ impl Link {
 
 impl World<'_> {
     pub(crate) fn send(&mut self, from: usize, id: LinkId, lane: Lane, bytes: Vec<u8>) {
+        let Some(bytes) = self.tampered(from, bytes) else { return };
         let Some(link) = self.network.links.get_mut(&id) else { return };
         if link.carries == Carries::No {
-            self.happened.messages_lost += 1;
+            self.happened.count(Count::MessagesLost);
             return;
         }
         let side = link.side(&self.network.edges, from);
@@ -94,10 +98,10 @@ impl World<'_> {
     pub(crate) fn arrive(&mut self, to: usize, id: LinkId, lane: Lane, bytes: Vec<u8>) -> Result<(), Violation> {
         let link = &self.network.links[&id];
         if link.carries == Carries::No || !link.believed[link.side(&self.network.edges, to)] {
-            self.happened.messages_lost += 1;
+            self.happened.count(Count::MessagesLost);
             return Ok(());
         }
-        let (name, hash) = (self.machines[to].name, blake3::hash(&bytes).to_hex());
+        let (name, hash) = (&self.machines[to].name, blake3::hash(&bytes).to_hex());
         let (length, hash) = (bytes.len(), &hash[..16]);
         self.trace.note(self.now, format_args!("{name} hears {lane:?} {length} B {hash} on {}", id.0));
         self.input(to, Input::Message { link: id, lane, bytes })
@@ -106,7 +110,7 @@ impl World<'_> {
     /// An end lets a link go.
     pub(crate) fn reset(&mut self, at: usize, id: LinkId, reason: &'static str) {
         self.trace.note(self.now, format_args!("{} resets {}: {reason}", self.machines[at].name, id.0));
-        self.happened.resets += 1;
+        self.happened.count(Count::Resets);
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let (side, edge) = (link.side(&self.network.edges, at), link.edge);
         link.believed[side] = false;
@@ -147,7 +151,7 @@ impl World<'_> {
         let id = LinkId(self.network.last);
         let link = Link { edge, carries: Carries::Yes, believed: [true; 2], free_at: [0; 2] };
         self.network.links.insert(id, link);
-        self.happened.links += 1;
+        self.happened.count(Count::Links);
         self.trace.note(self.now, format_args!("link {} between {ends:?}", id.0));
         for side in [0, 1] {
             let peer = self.machines[ends[1 - side]].key.node_id();

@@ -2,7 +2,7 @@
 //!
 //! A promise is what a person acted on: the clinic was told "announced", the reader "signed", a peer read a receipt.
 
-use radmesh_protocol::id::{EventHash, Hash, ManifestId};
+use radmesh_protocol::id::{CaseId, Hash, ManifestId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// See the module's page.
@@ -10,14 +10,34 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Promises {
     /// Hash of every chunk of each parcel ever sealed.
     pub(crate) sealed: BTreeMap<ManifestId, Vec<Hash>>,
-    /// Parcels the spoke has answered for.
-    pub(crate) announced: BTreeSet<ManifestId>,
-    /// Events a node has answered for, by machine.
-    pub(crate) appended: BTreeSet<(usize, EventHash)>,
-    /// Of these, reports.
-    pub(crate) reports: BTreeSet<EventHash>,
+    /// Parcels a spoke has answered for, by machine.
+    pub(crate) announced: BTreeSet<(usize, ManifestId)>,
+    /// What a node has answered for that it says, by machine.
+    pub(crate) appended: BTreeSet<(usize, Hash)>,
+    /// Of these, reports, with their case.
+    pub(crate) reports: BTreeSet<(CaseId, Hash)>,
     /// Parcels whose receipt by a machine has been read by another.
     pub(crate) receipted: BTreeSet<(usize, ManifestId)>,
-    /// Events of a machine that another holds.
-    pub(crate) told: BTreeSet<(usize, EventHash)>,
+    /// What a machine has said in an event that another holds.
+    pub(crate) told: BTreeSet<(usize, Hash)>,
+    /// Parcels of which a bit turned over on a machine's disk, until it is mended.
+    pub(crate) rotten: BTreeSet<(usize, ManifestId)>,
+}
+
+impl Promises {
+    /// A machine's disk is lost, or an earlier copy: what it had told nobody is gone with it.
+    pub(crate) fn only_told(&mut self, at: usize) {
+        let told = &self.told;
+        let is_lost = |by: &usize, hash: &Hash| *by == at && !told.contains(&(*by, *hash));
+        let lost: BTreeSet<Hash> =
+            self.appended.iter().filter(|(by, hash)| is_lost(by, hash)).map(|(_, hash)| *hash).collect();
+        self.appended.retain(|(by, hash)| !is_lost(by, hash));
+        self.reports.retain(|(_, hash)| !lost.contains(hash));
+    }
+
+    /// A machine is no more: nothing is asked of it.
+    pub(crate) fn nobody_has(&mut self, at: usize) {
+        self.receipted.retain(|(by, _)| *by != at);
+        self.rotten.retain(|(by, _)| *by != at);
+    }
 }

@@ -2,12 +2,7 @@
 //!
 //! Who gets the claim signs the final; who is told no signs a preliminary all the same, which must be kept.
 
-use crate::{
-    checks::Violation,
-    federation::reading_key,
-    studies::Asked,
-    world::{HOME, SPOKE, World},
-};
+use crate::{checks::Violation, federation::reading_key, happened::Count, studies::Asked, world::World};
 use radmesh_protocol::{
     claim::{self, REQUEST_TAG, Request},
     envelope::body::SealedBody,
@@ -37,9 +32,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// The reader of the `hub`-th hub.
-    pub(crate) const fn at_hub(hub: usize) -> Self {
-        Self { at: HOME + hub, asked: BTreeMap::new() }
+    /// The reader of the hub at this place.
+    pub(crate) const fn new(at: usize) -> Self {
+        Self { at, asked: BTreeMap::new() }
     }
 }
 
@@ -57,10 +52,11 @@ impl World<'_> {
                 let Some(answer) = self.answer(at, asked.id) else { continue };
                 self.rooms[room].asked.remove(&item.case);
                 if let Answer::Appended(hash) = answer {
+                    let hash = self.said_in(at, &hash);
                     self.promises.appended.insert((at, hash));
                     if matches!(step, Step::Sign { .. }) {
-                        self.promises.reports.insert(hash);
-                        self.happened.reports += 1;
+                        self.promises.reports.insert((item.case, hash));
+                        self.happened.count(Count::Reports);
                     }
                 }
                 continue;
@@ -88,8 +84,10 @@ impl World<'_> {
 
     fn sign(&mut self, room: usize, item: &WorklistItem, status: Status, claim: Option<claim::Token>) -> Command {
         let text = ReportText::new("no fracture", "Dr Banda").expect("a text a reader may sign");
-        let origin = reading_key(&self.machines[SPOKE].key).public();
-        let home = reading_key(&self.machines[HOME].key).public();
+        let spoke = self.machines.iter().position(|machine| machine.key.node_id() == item.site);
+        let spoke = spoke.expect("a case is of a member's site");
+        let of = |at: usize| reading_key(&self.machines[at].key).public();
+        let (origin, home) = (of(spoke), of(self.federation.homes[spoke]));
         let sealed = SealedBody::seal(&text.encode(), &[origin, home], &self.federation.id, &mut self.chance.rng);
         let sealed = sealed.expect("members' keys are keys");
         let replaces = item.standing_report().map(|(hash, _)| hash);

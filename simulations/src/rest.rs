@@ -3,15 +3,19 @@
 //! Q1 all nodes show one worklist, Q2 every Study is at its home hub, Q3 every report is back at its spoke.
 
 use crate::{
-    checks::{Rule, Violation},
-    world::{HOME, SPOKE, World},
+    checks::{Rule, Violation, events, said},
+    machine::Past,
+    studies::Clinic,
+    world::World,
 };
 use radmesh_protocol::{
+    id::Hash,
     log::Scope,
     transfer::shelf::Progress,
     worklist::item::{CustodyState, WorklistItem},
 };
 use radmesh_store::medium::Survives;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Virtual milliseconds after the last fault within which all must have come to rest.
 const REST_MS: u64 = 3_600_000;
@@ -27,6 +31,7 @@ impl World<'_> {
         let mut looks = 0;
         while looks < 2 {
             self.run_until(self.now + LOOK_MS)?;
+            self.mended();
             looks = match self.at_rest() {
                 Ok(()) => looks + 1,
                 Err(missing) if self.now >= latest => return Err(missing),
@@ -34,7 +39,7 @@ impl World<'_> {
             };
         }
         self.happened.rest_ms = self.now;
-        for at in 0..self.machines.len() {
+        for at in self.alive() {
             self.forget_links(at);
             self.machines[at].crash(Some(Survives::Nothing), &mut self.chance);
             self.boot(at)?;
@@ -42,58 +47,103 @@ impl World<'_> {
         self.at_rest()
     }
 
-    fn at_rest(&self) -> Result<(), Violation> {
-        if !self.clinic.is_done() {
-            return Err(Rule::Rests.broken("spoke", "not every Study is closed"));
+    /// Machines that were not destroyed: all of them run at rest.
+    fn alive(&self) -> Vec<usize> {
+        (0..self.machines.len()).filter(|at| self.machines[*at].past != Past::Destroyed).collect()
+    }
+
+    /// What was rotten and reads well again.
+    fn mended(&mut self) {
+        for (at, manifest) in std::mem::take(&mut self.promises.rotten) {
+            if self.check_file(at, manifest, Rule::Mended).is_err() {
+                self.promises.rotten.insert((at, manifest));
+            }
         }
-        let nodes = || self.machines.iter().filter_map(|machine| Some((machine.name, &machine.running.as_ref()?.node)));
-        let scope = Scope::Site(self.machines[SPOKE].key.node_id());
-        let spoke = &self.machines[SPOKE].running.as_ref().expect("all run at rest").node;
-        let items: Vec<&WorklistItem> = spoke.worklist().items().collect();
-        for (name, node) in nodes() {
-            let (here, there) = (node.logs().digest(scope), spoke.logs().digest(scope));
-            if here != there {
+    }
+
+    fn at_rest(&self) -> Result<(), Violation> {
+        if let Some((at, manifest)) = self.promises.rotten.first() {
+            return Err(Rule::Mended.broken(&self.machines[*at].name, format!("parcel {manifest} is still rotten")));
+        }
+        self.alive().into_iter().try_for_each(|at| self.check_promises(at))?;
+        self.forks_are_known()?;
+        self.clinics.iter().try_for_each(|clinic| self.site_at_rest(clinic))
+    }
+
+    /// Q4: of whom two events have one seq, everybody says so.
+    fn forks_are_known(&self) -> Result<(), Violation> {
+        let (mut places, mut forked) = (BTreeMap::new(), BTreeSet::new());
+        for event in self.alive().into_iter().flat_map(|at| events(&self.machines[at])) {
+            let place = (event.author(), event.incarnation(), event.scope(), event.seq());
+            let first = *places.entry(place).or_insert(event.hash());
+            forked.extend((first != event.hash()).then_some((event.author(), event.scope())));
+        }
+        for (author, scope) in forked {
+            for at in self.alive() {
+                let logs = self.machines[at].running.as_ref().expect("all run at rest").node.logs();
+                if logs.scopes().contains(&scope) && !logs.forked_authors().contains(&author) {
+                    let what = format!("{author} has forked in {scope:?}, and it is not said");
+                    return Err(Rule::ForksKnown.broken(&self.machines[at].name, what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn site_at_rest(&self, clinic: &Clinic) -> Result<(), Violation> {
+        let (spoke, home) = (clinic.at, self.federation.homes[clinic.at]);
+        if !clinic.is_done() {
+            return Err(Rule::Rests.broken(&self.machines[spoke].name, "not every Study is closed"));
+        }
+        let site = self.machines[spoke].key.node_id();
+        let node = |at: usize| &self.machines[at].running.as_ref().expect("all run at rest").node;
+        let items_at = |at: usize| node(at).worklist().items().filter(|item| item.site == site).collect::<Vec<_>>();
+        let items = items_at(spoke);
+        let alive = |at: &usize| self.machines[*at].past != Past::Destroyed;
+        for at in self.federation.holders_of(spoke).filter(alive) {
+            let name = &self.machines[at].name;
+            if node(at).logs().digest(Scope::Site(site)) != node(spoke).logs().digest(Scope::Site(site)) {
                 return Err(Rule::Equal.broken(name, "holds other events than the spoke"));
             }
-            if node.worklist().items().collect::<Vec<_>>() != items {
+            if items_at(at) != items {
                 return Err(Rule::Equal.broken(name, "shows another worklist than the spoke"));
             }
         }
-        self.delivered()?;
-        self.reported(&items)
+        self.delivered(clinic, home)?;
+        self.reported(clinic, &items)
     }
 
     /// Q2.
-    fn delivered(&self) -> Result<(), Violation> {
-        let hub = self.machines[HOME].running.as_ref().expect("all run at rest");
-        for study in &self.clinic.studies {
+    fn delivered(&self, clinic: &Clinic, home: usize) -> Result<(), Violation> {
+        let name = &self.machines[home].name;
+        let hub = self.machines[home].running.as_ref().expect("all run at rest");
+        for study in &clinic.studies {
             let custody = hub.node.worklist().item(&study.case).map(|item| item.custody);
             if custody < Some(CustodyState::Delivered) {
-                return Err(Rule::Delivered.broken("hub", format!("case {} is {custody:?}", study.case)));
+                return Err(Rule::Delivered.broken(name, format!("case {} is {custody:?}", study.case)));
             }
             for manifest in study.parcels() {
                 let progress = hub.node.parcel(&manifest).map(|view| view.progress);
                 if progress != Some(Progress::Complete) {
-                    return Err(Rule::Delivered.broken("hub", format!("parcel {manifest} is {progress:?}")));
+                    return Err(Rule::Delivered.broken(name, format!("parcel {manifest} is {progress:?}")));
                 }
-                self.check_file(HOME, manifest, Rule::Delivered)?;
+                self.check_file(home, manifest, Rule::Delivered)?;
             }
         }
         Ok(())
     }
 
     /// Q3.
-    fn reported(&self, at_spoke: &[&WorklistItem]) -> Result<(), Violation> {
-        let here = |hash| at_spoke.iter().any(|item| item.reports.contains_key(hash));
-        if let Some(gone) = self.promises.reports.iter().find(|hash| !here(hash)) {
-            return Err(Rule::Reported.broken("spoke", format!("report {gone} was signed and is not here")));
+    fn reported(&self, clinic: &Clinic, at_spoke: &[&WorklistItem]) -> Result<(), Violation> {
+        let name = &self.machines[clinic.at].name;
+        let held: BTreeSet<Hash> = events(&self.machines[clinic.at]).map(said).collect();
+        let mut signed = self.promises.reports.iter().filter(|(case, _)| clinic.has(case));
+        if let Some((_, gone)) = signed.find(|(_, report)| !held.contains(report)) {
+            return Err(Rule::Reported.broken(name, format!("report {gone} was signed and is not here")));
         }
         // Whoever was given the case signs: a Study without a report still has its reader before it.
-        let unread = self
-            .clinic
-            .studies
-            .iter()
-            .find(|study| !at_spoke.iter().any(|item| item.case == study.case && item.standing.is_some()));
-        unread.map_or(Ok(()), |study| Err(Rule::Reported.broken("spoke", format!("case {} has no report", study.case))))
+        let is_read = |case| at_spoke.iter().any(|item| item.case == case && item.standing.is_some());
+        let unread = clinic.studies.iter().find(|study| !is_read(study.case));
+        unread.map_or(Ok(()), |study| Err(Rule::Reported.broken(name, format!("case {} has no report", study.case))))
     }
 }

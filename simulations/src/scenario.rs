@@ -2,7 +2,9 @@
 //!
 //! Each is a file of `simulations/scenarios/`, compiled in, so that a replay command means the same everywhere.
 
+use crate::faults::Kind;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A range of numbers, both ends included; written `[from, to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -38,9 +40,11 @@ pub struct Scenario {
     pub name: String,
     /// In one sentence.
     pub about: String,
-    /// Hubs, each with a reader: the first is the spoke's home, the second its standby.
+    /// Spokes, each with a clinic.
+    pub spokes: usize,
+    /// Hubs, each with a reader: a spoke's home is the one of its number, its standby the next.
     pub hubs: usize,
-    /// Studies the spoke sends.
+    /// Studies a spoke sends.
     pub studies: u64,
     /// Parcels of a Study.
     pub parcels: Span,
@@ -54,12 +58,8 @@ pub struct Scenario {
     pub delay_ms: Span,
     /// Milliseconds from the start in which faults happen.
     pub faults_for_ms: u64,
-    /// Links cut, stalled or gone silent.
-    #[serde(default)]
-    pub cuts: Option<Faults>,
-    /// Nodes that lose power.
-    #[serde(default)]
-    pub crashes: Option<Faults>,
+    /// What goes wrong.
+    pub faults: BTreeMap<Kind, Faults>,
 }
 
 /// A scenario that can't be run.
@@ -78,10 +78,18 @@ pub enum ScenarioError {
     },
 }
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 11] = [
     include_str!("../scenarios/link_cuts.toml"),
     include_str!("../scenarios/crashes.toml"),
     include_str!("../scenarios/two_hubs.toml"),
+    include_str!("../scenarios/district.toml"),
+    include_str!("../scenarios/partitions.toml"),
+    include_str!("../scenarios/clocks.toml"),
+    include_str!("../scenarios/full_disks.toml"),
+    include_str!("../scenarios/rot.toml"),
+    include_str!("../scenarios/restores.toml"),
+    include_str!("../scenarios/tampering.toml"),
+    include_str!("../scenarios/lost_hub.toml"),
 ];
 
 /// The scenarios of this name, or every one for `all`.

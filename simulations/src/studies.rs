@@ -7,9 +7,9 @@ use crate::{
     chance::Chance,
     checks::{Rule, Violation},
     federation::region,
-    machine::Running,
+    machine::{Machine, Running},
     scenario::Scenario,
-    world::{SPOKE, World},
+    world::World,
 };
 use radmesh_protocol::{
     class::Class,
@@ -22,9 +22,10 @@ use radmesh_protocol::{
     parcel::{
         PartKind,
         manifest::Manifest,
-        seal::{SealFacts, seal},
+        seal::{SealError, SealFacts, seal},
     },
 };
+use radmesh_store::{Store, WriteError};
 
 /// A command and the life of the machine that was given it.
 #[derive(Debug, Clone, Copy)]
@@ -59,14 +60,16 @@ pub(crate) struct Study {
     closing: Closing,
 }
 
-/// Every Study of the run.
+/// Every Study of one spoke.
 #[derive(Debug)]
 pub(crate) struct Clinic {
+    /// Its spoke.
+    pub(crate) at: usize,
     pub(crate) studies: Vec<Study>,
 }
 
 impl Clinic {
-    pub(crate) fn new(scenario: &Scenario, chance: &mut Chance) -> Self {
+    pub(crate) fn new(at: usize, scenario: &Scenario, chance: &mut Chance) -> Self {
         let mut begins = 3_000;
         let studies = (0..scenario.studies).map(|_| {
             begins += chance.within(scenario.study_every_ms);
@@ -76,7 +79,11 @@ impl Clinic {
             let class = [Class::Stat, Class::Urgent, Class::Routine][chance.below(3)];
             Study { case: CaseId(chance.bytes()), class, begins, parts, closing: Closing::Open }
         });
-        Self { studies: studies.collect() }
+        Self { at, studies: studies.collect() }
+    }
+
+    pub(crate) fn has(&self, case: &CaseId) -> bool {
+        self.studies.iter().any(|study| study.case == *case)
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -95,56 +102,59 @@ impl Study {
 }
 
 impl World<'_> {
-    pub(crate) fn clinic_works(&mut self) -> Result<(), Violation> {
-        let mut studies = std::mem::take(&mut self.clinic.studies);
-        let worked = studies.iter_mut().try_for_each(|study| self.study_goes_on(study));
-        self.clinic.studies = studies;
+    pub(crate) fn clinic_works(&mut self, clinic: usize) -> Result<(), Violation> {
+        let at = self.clinics[clinic].at;
+        let mut studies = std::mem::take(&mut self.clinics[clinic].studies);
+        let worked = studies.iter_mut().try_for_each(|study| self.study_goes_on(at, study));
+        self.clinics[clinic].studies = studies;
         worked
     }
 
-    fn study_goes_on(&mut self, study: &mut Study) -> Result<(), Violation> {
+    fn study_goes_on(&mut self, at: usize, study: &mut Study) -> Result<(), Violation> {
         let joined = |running: &Running| running.node.roster().home_hub(&running.node.id()).is_some();
-        if self.now < study.begins || !self.machines[SPOKE].running.as_ref().is_some_and(joined) {
+        if self.now < study.begins || !self.machines[at].running.as_ref().is_some_and(joined) {
             return Ok(());
         }
         for part in &mut study.parts {
-            self.part_goes_on(part, study.case, study.class)?;
+            self.part_goes_on(at, part, study.case, study.class)?;
         }
         let all: Vec<(ManifestId, u32)> = study.parcels().map(|manifest| (manifest, 1)).collect();
         if all.len() == study.parts.len() {
-            self.close(study, all)?;
+            self.close(at, study, all)?;
         }
         Ok(())
     }
 
-    fn part_goes_on(&mut self, part: &mut Part, case: CaseId, class: Class) -> Result<(), Violation> {
-        let life = self.machines[SPOKE].life;
+    fn part_goes_on(&mut self, at: usize, part: &mut Part, case: CaseId, class: Class) -> Result<(), Violation> {
+        let life = self.machines[at].life;
         match part {
             Part::Announced(_) => {}
             Part::Unsealed { packed_bytes } => {
                 let packed_bytes = *packed_bytes;
-                let manifest = Box::new(self.seal(case, class, packed_bytes)?);
-                let asked = Some(self.announce(&manifest)?);
+                // Where the disk is full, later.
+                let Some(manifest) = self.seal(at, case, class, packed_bytes)? else { return Ok(()) };
+                let manifest = Box::new(manifest);
+                let asked = Some(self.announce(at, &manifest)?);
                 *part = Part::Sealed { manifest, packed_bytes, asked };
             }
             Part::Sealed { manifest, packed_bytes, asked: Some(asked) } if asked.life == life => {
-                match self.answer(SPOKE, asked.id) {
+                match self.answer(at, asked.id) {
                     None => {}
                     Some(Answer::Announced(manifest)) => {
-                        self.promises.announced.insert(manifest);
+                        self.promises.announced.insert((at, manifest));
                         *part = Part::Announced(manifest);
                     }
                     Some(Answer::Refused(_)) => *part = Part::Unsealed { packed_bytes: *packed_bytes },
                     Some(other) => {
                         let what = format!("announcing {} was answered {other:?}", manifest.id());
-                        return Err(Rule::Acknowledged.broken("spoke", what));
+                        return Err(Rule::Acknowledged.broken(&self.machines[at].name, what));
                     }
                 }
             }
             Part::Sealed { manifest, packed_bytes, asked } => {
-                let store = self.machines[SPOKE].running.as_ref().map(|running| &running.store);
+                let store = self.machines[at].running.as_ref().map(|running| &running.store);
                 if store.is_some_and(|store| store.chunk(manifest.id(), 0).is_some()) {
-                    *asked = Some(self.announce(manifest)?);
+                    *asked = Some(self.announce(at, manifest)?);
                 } else {
                     *part = Part::Unsealed { packed_bytes: *packed_bytes };
                 }
@@ -153,10 +163,16 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Seals bytes of no meaning into a file of the spoke's store.
-    fn seal(&mut self, case: CaseId, class: Class, packed_bytes: u64) -> Result<Manifest, Violation> {
+    /// Seals bytes of no meaning into a file of the spoke's store; `None` where its disk is full.
+    fn seal(
+        &mut self,
+        at: usize,
+        case: CaseId,
+        class: Class,
+        packed_bytes: u64,
+    ) -> Result<Option<Manifest>, Violation> {
         let (draft_id, fill) = (self.chance.bytes(), self.chance.bytes::<1>()[0]);
-        let machine = &self.machines[SPOKE];
+        let machine = &self.machines[at];
         let running = machine.running.as_ref().expect("the clinic works while its node runs");
         let (roster, id) = (running.node.roster(), running.node.id());
         let facts = SealFacts {
@@ -172,23 +188,18 @@ impl World<'_> {
             pool_key: roster.pool_key0(&region()).expect("the first hub makes the keys").1,
             recovery: roster.recovery().expect("the federation has begun"),
         };
-        let refused = |error: &dyn std::fmt::Display| Rule::Acknowledged.broken("spoke", format!("sealing: {error}"));
-        let mut draft = running.store.draft(draft_id).map_err(|error| refused(&error))?;
-        let mut chunks = Vec::new();
-        let mut out = |chunk: &[u8]| {
-            chunks.push(Hash::of(chunk));
-            draft.append(chunk)
-        };
         let packed = vec![fill; packed_bytes as usize];
-        let sealed = seal(&packed, &facts, &machine.key, &mut self.chance.rng, &mut out);
-        let manifest = sealed.map_err(|error| refused(&error))?.manifest;
-        draft.adopt(manifest.id()).map_err(|error| refused(&error))?;
-        self.trace.note(self.now, format_args!("spoke seals {} of {case}", manifest.id()));
+        let (manifest, chunks) = match seal_into(&running.store, draft_id, &packed, &facts, machine, &mut self.chance) {
+            Ok(sealed) => sealed,
+            Err(SealError::Out(WriteError::Full)) => return Ok(None),
+            Err(error) => return Err(Rule::Acknowledged.broken(&machine.name, format!("sealing: {error}"))),
+        };
+        self.trace.note(self.now, format_args!("{} seals {} of {case}", self.machines[at].name, manifest.id()));
         self.promises.sealed.insert(manifest.id(), chunks);
-        Ok(manifest)
+        Ok(Some(manifest))
     }
 
-    fn announce(&mut self, manifest: &Manifest) -> Result<Asked, Violation> {
+    fn announce(&mut self, at: usize, manifest: &Manifest) -> Result<Asked, Violation> {
         let core = manifest.core();
         let sealed = ParcelSealed {
             case: core.case,
@@ -201,7 +212,7 @@ impl World<'_> {
             sealed_bytes: core.sealed_bytes,
             instances: 1,
         };
-        self.asks(SPOKE, Command::Announce { manifest: manifest.bytes().to_vec(), sealed: Box::new(sealed) })
+        self.asks(at, Command::Announce { manifest: manifest.bytes().to_vec(), sealed: Box::new(sealed) })
     }
 
     /// Gives a machine a command, and notes in which life.
@@ -210,21 +221,44 @@ impl World<'_> {
         Ok(Asked { id: self.command(at, command)?, life })
     }
 
-    fn close(&mut self, study: &mut Study, parcels: Vec<(ManifestId, u32)>) -> Result<(), Violation> {
+    fn close(&mut self, at: usize, study: &mut Study, parcels: Vec<(ManifestId, u32)>) -> Result<(), Violation> {
         match study.closing {
             Closing::Closed => {}
-            Closing::Asked(asked) if asked.life == self.machines[SPOKE].life => {
-                if let Some(Answer::Appended(hash)) = self.answer(SPOKE, asked.id) {
-                    self.promises.appended.insert((SPOKE, hash));
+            Closing::Asked(asked) if asked.life == self.machines[at].life => match self.answer(at, asked.id) {
+                None => {}
+                Some(Answer::Appended(hash)) => {
+                    let said = self.said_in(at, &hash);
+                    self.promises.appended.insert((at, said));
                     study.closing = Closing::Closed;
                 }
-            }
+                Some(_) => study.closing = Closing::Open,
+            },
             Closing::Asked(_) | Closing::Open => {
-                let scope = Scope::Site(self.machines[SPOKE].key.node_id());
+                let scope = Scope::Site(self.machines[at].key.node_id());
                 let body = Box::new(Body::StudyClosed(StudyClosed { case: study.case, parcels }));
-                study.closing = Closing::Asked(self.asks(SPOKE, Command::Append { scope, body })?);
+                study.closing = Closing::Asked(self.asks(at, Command::Append { scope, body })?);
             }
         }
         Ok(())
     }
+}
+
+/// A parcel and the hash of each of its chunks.
+fn seal_into(
+    store: &Store,
+    draft_id: [u8; 16],
+    packed: &[u8],
+    facts: &SealFacts,
+    machine: &Machine,
+    chance: &mut Chance,
+) -> Result<(Manifest, Vec<Hash>), SealError<WriteError>> {
+    let mut draft = store.draft(draft_id).map_err(SealError::Out)?;
+    let mut chunks = Vec::new();
+    let mut out = |chunk: &[u8]| {
+        chunks.push(Hash::of(chunk));
+        draft.append(chunk)
+    };
+    let manifest = seal(packed, facts, &machine.key, &mut chance.rng, &mut out)?.manifest;
+    draft.adopt(manifest.id()).map_err(SealError::Out)?;
+    Ok((manifest, chunks))
 }

@@ -6,12 +6,13 @@
 use crate::{
     chance::Chance,
     checks::{Rule, Seen, Violation},
+    faults::Kind,
     federation::Federation,
+    happened::Happened,
     machine::Machine,
     network::Network,
     promises::Promises,
     reading::Room,
-    run::Happened,
     scenario::Scenario,
     studies::Clinic,
     trace::{Show, Trace},
@@ -24,10 +25,6 @@ use std::collections::BTreeMap;
 
 /// Milliseconds since 1970 at which a run begins: for display only, as everywhere.
 pub(crate) const FLOOR: u64 = 1_790_000_000_000;
-/// The spoke's place among the machines.
-pub(crate) const SPOKE: usize = 0;
-/// The home hub's.
-pub(crate) const HOME: usize = 2;
 /// Events of a run at most: more is a node that never rests.
 const EVENTS_MAX: u64 = 3_000_000;
 /// Wakes of one node in one millisecond at most: more is a node that spins.
@@ -40,12 +37,14 @@ pub(crate) enum Event {
     LinkEnded { to: usize, link: LinkId },
     Dial { edge: usize },
     Heal { edge: usize },
-    Cut,
+    Strike(Kind),
+    DiskHasRoom { at: usize },
+    Repents { at: usize },
+    NameStandby { lost: usize },
     DiskTurn { at: usize, life: u64 },
     DiskCommit { at: usize, life: u64 },
     DiskAnswers { at: usize, life: u64, answers: Vec<Stored> },
     Wake { at: usize, life: u64, number: u64 },
-    Crash,
     Blow { at: usize, life: u64 },
     Restart { at: usize },
     Rooms,
@@ -63,7 +62,7 @@ pub(crate) struct World<'a> {
     pub(crate) federation: Federation,
     pub(crate) machines: Vec<Machine>,
     pub(crate) network: Network,
-    pub(crate) clinic: Clinic,
+    pub(crate) clinics: Vec<Clinic>,
     pub(crate) rooms: Vec<Room>,
     pub(crate) promises: Promises,
     pub(crate) seen: Seen,
@@ -74,7 +73,8 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     pub(crate) fn new(scenario: &'a Scenario, seed: u64, show: Show) -> Result<Self, Violation> {
         let mut chance = Chance::new(seed);
-        let federation = Federation::new(scenario.hubs, &mut chance);
+        let federation = Federation::new(scenario, &mut chance);
+        let places = federation.places;
         let machines = federation.members.iter().map(|member| Machine::new(member, &mut chance)).collect();
         let mut world = Self {
             scenario,
@@ -84,9 +84,9 @@ impl<'a> World<'a> {
             trace: Trace::new(show),
             happened: Happened::default(),
             machines,
-            network: Network::new(scenario, &mut chance),
-            clinic: Clinic::new(scenario, &mut chance),
-            rooms: (0..scenario.hubs).map(Room::at_hub).collect(),
+            network: Network::new(scenario, places, &mut chance),
+            clinics: places.spokes().map(|at| Clinic::new(at, scenario, &mut chance)).collect(),
+            rooms: places.hubs().map(Room::new).collect(),
             promises: Promises::default(),
             seen: Seen::default(),
             commands: 0,
@@ -134,14 +134,22 @@ impl<'a> World<'a> {
             Event::LinkEnded { to, link } => self.link_ended(to, link),
             Event::Dial { edge } => self.dial(edge),
             Event::Heal { edge } => self.heal(edge),
-            Event::Cut => self.cut(),
+            Event::Strike(kind) => self.strike(kind),
+            Event::DiskHasRoom { at } => {
+                self.disk_has_room(at);
+                Ok(())
+            }
+            Event::Repents { at } => {
+                self.repent(at);
+                Ok(())
+            }
+            Event::NameStandby { lost } => self.name_standby(lost),
             Event::DiskTurn { at, life } if self.lives(at, life) => self.disk_turn(at),
             Event::DiskCommit { at, life } if self.lives(at, life) => self.disk_commit(at),
             Event::DiskAnswers { at, life, answers } if self.lives(at, life) => {
                 answers.into_iter().try_for_each(|stored| self.disk_answers(at, stored))
             }
             Event::Wake { at, life, number } if self.lives(at, life) => self.wake(at, number),
-            Event::Crash => self.plan_crash(),
             Event::Blow { at, life } if self.lives(at, life) => self.blow(at),
             Event::Restart { at } => self.restart(at),
             Event::Rooms => self.rooms(),
@@ -166,7 +174,7 @@ impl<'a> World<'a> {
         self.wakes = if (now, last) == (self.now, at) { (now, at, count + 1) } else { (self.now, at, 0) };
         if self.wakes.2 > WAKES_MAX {
             let what = format!("asked to be woken {WAKES_MAX} times in the millisecond {}", self.now);
-            return Err(Rule::Rests.broken(self.machines[at].name, what));
+            return Err(Rule::Rests.broken(&self.machines[at].name, what));
         }
         self.input(at, Input::Wake)
     }
@@ -221,7 +229,7 @@ impl<'a> World<'a> {
 
     fn rooms(&mut self) -> Result<(), Violation> {
         self.foresee(500, Event::Rooms);
-        self.clinic_works()?;
+        (0..self.clinics.len()).try_for_each(|clinic| self.clinic_works(clinic))?;
         (0..self.rooms.len()).try_for_each(|room| self.room_works(room))
     }
 }

@@ -172,6 +172,7 @@ impl Node {
         }
         for link in anew {
             self.offer_anew(link);
+            self.seek_what_is_damaged(link);
         }
     }
 
@@ -186,9 +187,12 @@ impl Node {
     pub(super) fn took_in(&mut self, event: &Event, origin: Origin) {
         let seq = self.keep(Record::Event(event.bytes().to_vec()));
         self.fresh.entry(event.scope()).or_default().insert(origin);
-        let body = self.fold(event);
-        if let (Some(Body::Grant(grant)), Some(site), Origin::Own) = (body, event.scope().site(), origin) {
-            self.grants.insert(seq, (grant, site));
+        match (self.fold(event), event.scope().site(), origin) {
+            (Some(Body::Grant(grant)), Some(site), Origin::Own) => {
+                self.grants.insert(seq, (grant, site));
+            }
+            (Some(Body::Receipt(receipt)), ..) if event.author() == self.id => self.seek_if_gone(receipt.manifest()),
+            _ => {}
         }
         let small = event.bytes().len() <= GOSSIP_EVENT_BYTES_MAX;
         if self.config.gossip == Switch::On && small && self.is_gossips_source(origin, event.scope()) {

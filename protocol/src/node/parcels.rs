@@ -359,11 +359,21 @@ impl Node {
         self.carry_out(out);
     }
 
-    /// Asks a new peer for what is damaged here.
+    /// A parcel that this node has signed for is not here: its disk was put back to an older copy.
+    pub(super) fn seek_if_gone(&mut self, manifest: ManifestId) {
+        if self.shelf.get(&manifest).is_some_and(|parcel| parcel.progress() == Progress::Complete) {
+            return;
+        }
+        self.mending.insert(manifest);
+        let open: Vec<LinkId> = self.contacts.values().filter(|contact| contact.is_open()).map(|c| c.link).collect();
+        open.into_iter().for_each(|link| self.tell(link, &Message::Seek(manifest)));
+    }
+
+    /// Asks a peer for what is damaged or gone here: one that lacked it may have it by now.
     pub(super) fn seek_what_is_damaged(&mut self, link: LinkId) {
         let sought: Vec<ManifestId> = self.mending.iter().copied().take(SEEKS_MAX).collect();
         for manifest in sought {
-            if self.receiver.from(&manifest).is_none() {
+            if !self.receiver.is_served(&manifest) {
                 self.tell(link, &Message::Seek(manifest));
             }
         }
@@ -423,7 +433,7 @@ impl Node {
         let mut out = Vec::new();
         self.receiver.lose(&manifest, chunks.iter().copied(), &mut self.shelf, now.mono, &mut out);
         self.carry_out(out);
-        if self.receiver.from(&manifest).is_none() {
+        if !self.receiver.is_served(&manifest) {
             let open: Vec<LinkId> = self.contacts.values().filter(|c| c.is_open()).map(|c| c.link).collect();
             open.into_iter().for_each(|link| self.tell(link, &Message::Seek(manifest)));
         }

@@ -63,6 +63,8 @@ impl Node {
         for manifest in all {
             self.start_parcel(manifest);
         }
+        let gone = self.receipted.iter().filter(|manifest| self.shelf.get(manifest).is_none());
+        self.mending.extend(gone.copied());
         // Nobody is to be told what they were told before.
         self.fresh.clear();
         self.settle(now);

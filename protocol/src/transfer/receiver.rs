@@ -191,6 +191,12 @@ impl Receiver {
         self.fetches.get(manifest)?.from.map(|(link, _)| link)
     }
 
+    /// Whether somebody is sending a parcel, or may be about to: a source that has nothing more is none.
+    #[must_use]
+    pub fn is_served(&self, manifest: &ManifestId) -> bool {
+        self.fetches.get(manifest).is_some_and(|fetch| fetch.from.is_some() && !fetch.is_dry())
+    }
+
     /// Whether the peer on a link owes us bytes, so that its silence means something.
     #[must_use]
     pub fn expects(&self, link: LinkId) -> bool {

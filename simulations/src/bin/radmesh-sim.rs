@@ -1,7 +1,7 @@
 //! `radmesh-sim`: runs scenarios from seeds, and replays the one that failed.
 
 use clap::{Parser, Subcommand};
-use radmesh_simulations::{Happened, Scenario, ScenarioError, Show, run, scenarios};
+use radmesh_simulations::{Happened, Outcome, Scenario, ScenarioError, Show, run, scenarios};
 use std::{ops::Range, process::ExitCode};
 
 /// Runs the shipping protocol and store over a simulated world.
@@ -74,35 +74,23 @@ fn carry_out(command: Wanted) -> Result<ExitCode, ScenarioError> {
 /// Runs the seeds; if the scenario's own fault never happened in any of them, they have shown nothing.
 fn all_seeds(scenario: &Scenario, seeds: Range<u64>) -> Vec<Seed> {
     let runs: Vec<(Seed, Happened)> = seeds.map(|seed| one_seed(scenario, seed, Show::Nothing)).collect();
-    let (mut results, happened): (Vec<Seed>, Vec<Happened>) = runs.into_iter().unzip();
-    if let Some(what) = Happened::missing_over_all(&happened, scenario) {
-        println!("{}: FAILED, in no seed was a {what}", scenario.name);
+    let mut total = Happened::default();
+    runs.iter().for_each(|(_, happened)| total.add(happened));
+    let mut results: Vec<Seed> = runs.into_iter().map(|(seed, _)| seed).collect();
+    if let Some(what) = total.missing_over_all(scenario) {
+        println!("{}: FAILED, in no seed were there {what}", scenario.name);
         results.fill(Seed::Failed);
     }
     results
 }
 
 fn one_seed(scenario: &Scenario, seed: u64, show: Show) -> (Seed, Happened) {
-    let outcome = run(scenario, seed, show);
-    let (name, counted) = (&scenario.name, outcome.happened);
-    let state = if outcome.violation.is_some() { "FAILED" } else { "ok" };
-    println!(
-        "{name} seed {seed}: {state}, {} events, {} links, {} cuts, {} silences, {} stalls, {} crashes ({} lost \
-         writes), {} resets, {} reports, at rest after {} s, trace {}",
-        counted.events,
-        counted.links,
-        counted.cuts,
-        counted.silences,
-        counted.stalls,
-        counted.crashes,
-        counted.crashes_with_loss,
-        counted.resets,
-        counted.reports,
-        counted.rest_ms / 1000,
-        outcome.trace,
-    );
-    let Some(violation) = outcome.violation else { return (Seed::Passed, counted) };
+    let Outcome { happened, trace, violation, .. } = run(scenario, seed, show);
+    let name = &scenario.name;
+    let state = if violation.is_some() { "FAILED" } else { "ok" };
+    println!("{name} seed {seed}: {state}, {happened}, at rest after {} s, trace {trace}", happened.rest_ms / 1000);
+    let Some(violation) = violation else { return (Seed::Passed, happened) };
     println!("  {violation}");
     println!("  replay: radmesh-sim replay {name} --seed {seed} --trace");
-    (Seed::Failed, counted)
+    (Seed::Failed, happened)
 }

@@ -1,138 +1,116 @@
-//! Faults: which link or node is struck, when, and for how long.
+//! Faults: what strikes, when, and for how long.
 //!
-//! Drawn from the seed while the run goes on, until the scenario's faults are over; then all is healed.
+//! Each kind that a scenario names strikes over and over, drawn from the seed while the run goes on, until the
+//! scenario's faults are over; then all is healed.
+
+mod clocks;
+mod disks;
+mod hub;
+mod links;
+mod power;
+mod tampering;
 
 use crate::{
-    checks::{Rule, Violation},
+    checks::Violation,
+    happened::Count,
     machine::Fuse,
-    network::Carries,
     world::{Event, World},
 };
-use radmesh_protocol::node::Command;
-use radmesh_store::medium::Survives;
+use serde::Deserialize;
 
-/// Milliseconds within which an idle node that was to lose power in a write loses it all the same.
-const FUSE_MS: u64 = 20_000;
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A link is cut, stalls or goes silent.
+    Cuts,
+    /// The machines are in two groups that can't reach each other.
+    Partitions,
+    /// A machine loses power.
+    Crashes,
+    /// A hub or relay gets a disk that is an earlier copy of its own.
+    Restores,
+    /// A machine's clock shows another day, year, or 1970.
+    Clocks,
+    /// A machine's disk is full.
+    FullDisks,
+    /// A bit of a parcel's file turns over.
+    Rot,
+    /// The relay withholds, repeats, truncates and alters what it should forward.
+    Tampering,
+    /// The home hub and its disk are gone for ever; a while later the ministry names its standby home.
+    LostHub,
+}
+
+impl Kind {
+    /// What shows that it happened, in every run.
+    pub(crate) const fn shown_by(self) -> &'static [Count] {
+        match self {
+            Self::Cuts => &[Count::Cuts, Count::Silences],
+            Self::Partitions => &[Count::Partitions],
+            Self::Crashes => &[Count::Crashes],
+            Self::Restores => &[Count::Backups],
+            Self::Clocks => &[Count::ClockJumps],
+            Self::FullDisks => &[Count::FullDisks],
+            Self::Rot => &[],
+            Self::Tampering => &[Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
+            Self::LostHub => &[Count::LostHubs],
+        }
+    }
+
+    /// What must have happened in some run of several: rarer than once a run.
+    pub(crate) const fn shown_over_all(self) -> &'static [Count] {
+        match self {
+            Self::Cuts => &[Count::MessagesLost],
+            Self::Crashes => &[Count::LostWrites],
+            Self::Restores => &[Count::Restores],
+            Self::FullDisks => &[Count::RefusedByDisk],
+            Self::Rot => &[Count::Rot],
+            Self::Partitions | Self::Clocks | Self::Tampering | Self::LostHub => &[],
+        }
+    }
+}
 
 impl World<'_> {
     pub(crate) fn first_faults(&mut self) {
-        let (cuts, crashes) = (self.scenario.cuts, self.scenario.crashes);
-        for (faults, event) in [(cuts, Event::Cut), (crashes, Event::Crash)] {
-            if let Some(faults) = faults {
-                let after = self.chance.within(faults.every_ms);
-                self.foresee(after, event);
-            }
+        for (&kind, faults) in &self.scenario.faults {
+            let after = self.chance.within(faults.every_ms);
+            self.foresee(after, Event::Strike(kind));
         }
     }
 
-    fn faults_are_over(&self) -> bool {
-        self.now >= self.scenario.faults_for_ms
-    }
-
-    /// Strikes one edge: its links end, or stall, or go silent.
-    pub(crate) fn cut(&mut self) -> Result<(), Violation> {
-        let Some(faults) = self.scenario.cuts.filter(|_| !self.faults_are_over()) else { return Ok(()) };
-        let next = self.chance.within(faults.every_ms);
-        self.foresee(next, Event::Cut);
-        let edge = self.chance.below(self.network.edges.len());
-        let for_ms = self.chance.within(faults.for_ms);
-        if self.network.edges[edge].carries == Carries::No {
+    /// One fault of a kind, and when the next one comes.
+    pub(crate) fn strike(&mut self, kind: Kind) -> Result<(), Violation> {
+        let Some(faults) = self.scenario.faults.get(&kind).filter(|_| self.now < self.scenario.faults_for_ms) else {
             return Ok(());
-        }
-        let kind = self.chance.below(4);
-        self.trace.note(self.now, format_args!("edge {edge} struck ({kind}) for {for_ms} ms"));
+        };
+        let (next, for_ms) = (self.chance.within(faults.every_ms), self.chance.within(faults.for_ms));
+        self.foresee(next, Event::Strike(kind));
         match kind {
-            0 | 1 => {
-                self.happened.cuts += 1;
-                self.break_links(edge);
-            }
-            2 => {
-                self.happened.silences += 1;
-                self.fall_silent(edge);
-            }
-            _ => {
-                self.happened.stalls += 1;
-                self.stall(edge, for_ms);
-                return Ok(());
-            }
-        }
-        self.network.edges[edge].carries = Carries::No;
-        self.foresee(for_ms, Event::Heal { edge });
-        Ok(())
-    }
-
-    /// Lays a fuse at one machine: in its next write, or now.
-    pub(crate) fn plan_crash(&mut self) -> Result<(), Violation> {
-        let Some(faults) = self.scenario.crashes.filter(|_| !self.faults_are_over()) else { return Ok(()) };
-        let next = self.chance.within(faults.every_ms);
-        self.foresee(next, Event::Crash);
-        let at = self.chance.below(self.machines.len());
-        let down_ms = self.chance.within(faults.for_ms);
-        if self.machines[at].running.is_none() || self.machines[at].fuse != Fuse::Sound {
-            return Ok(());
-        }
-        if self.chance.below(3) == 0 {
-            return self.crash(at, down_ms);
-        }
-        let life = self.machines[at].life;
-        self.machines[at].fuse = Fuse::InNextWrite { down_ms };
-        self.foresee(FUSE_MS, Event::Blow { at, life });
-        Ok(())
-    }
-
-    /// The fuse has burnt down without a write.
-    pub(crate) fn blow(&mut self, at: usize) -> Result<(), Violation> {
-        match self.machines[at].fuse {
-            Fuse::InNextWrite { down_ms } => self.crash(at, down_ms),
-            Fuse::Sound => Ok(()),
-        }
-    }
-
-    pub(crate) fn crash(&mut self, at: usize, down_ms: u64) -> Result<(), Violation> {
-        self.forget_links(at);
-        let survives = (self.chance.below(3) == 0).then_some(Survives::Nothing);
-        let lost = self.machines[at].crash(survives, &mut self.chance);
-        self.happened.crashes += 1;
-        self.happened.crashes_with_loss += u64::from(lost);
-        self.trace.note(self.now, format_args!("{} loses power for {down_ms} ms", self.machines[at].name));
-        self.foresee(down_ms, Event::Restart { at });
-        Ok(())
-    }
-
-    pub(crate) fn restart(&mut self, at: usize) -> Result<(), Violation> {
-        if self.machines[at].running.is_some() {
-            return Ok(());
-        }
-        self.boot(at)?;
-        self.dial_all(at);
-        Ok(())
-    }
-
-    /// The power comes, and what was promised before must be there.
-    pub(crate) fn boot(&mut self, at: usize) -> Result<(), Violation> {
-        let (id, name) = (self.federation.id, self.machines[at].name);
-        let booted = self.machines[at].boot(id, self.now, &mut self.chance);
-        booted.map_err(|error| Rule::Opens.broken(name, error.to_string()))?;
-        self.trace.note(self.now, format_args!("{name} starts"));
-        self.check_restarted(at)?;
-        self.drain(at)?;
-        let joined = self.machines[at].running.as_ref().is_some_and(|r| r.node.roster().genesis().is_some());
-        if !joined {
-            let statements = self.federation.statements.clone();
-            self.command(at, Command::Statements(statements))?;
+            Kind::Cuts => self.cut(for_ms),
+            Kind::Partitions => self.part(for_ms),
+            Kind::Crashes => return self.plan_crash(for_ms),
+            Kind::Restores => self.restore(for_ms),
+            Kind::Clocks => self.jump_clock(),
+            Kind::FullDisks => self.fill_disk(for_ms),
+            Kind::Rot => self.rot(),
+            Kind::Tampering => self.tamper(for_ms),
+            Kind::LostHub => self.lose_hub(for_ms),
         }
         Ok(())
     }
 
-    /// Ends every fault: edges carry, machines run.
+    /// Ends every fault: edges carry, disks have room, machines run and do what they should.
     pub(crate) fn heal_all(&mut self) -> Result<(), Violation> {
         for edge in 0..self.network.edges.len() {
             self.heal(edge)?;
         }
         for at in 0..self.machines.len() {
             self.machines[at].fuse = Fuse::Sound;
+            self.repent(at);
+            self.disk_has_room(at);
             self.restart(at)?;
         }
-        Ok(())
+        self.verify_rotten()
     }
 }

@@ -117,6 +117,12 @@ impl Faulty {
         Self::default()
     }
 
+    /// A disk that holds `files`, all of them durable.
+    #[must_use]
+    pub fn holding(files: BTreeMap<Name, Vec<u8>>) -> Self {
+        Self { state: Mutex::new(State { tree: Tree::durable(files), ..State::default() }) }
+    }
+
     /// A disk that holds `files`, all of them durable, and keeps every operation for [`Faulty::operations`].
     #[must_use]
     pub fn recording(files: BTreeMap<Name, Vec<u8>>) -> Self {

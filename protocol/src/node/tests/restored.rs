@@ -94,6 +94,35 @@ fn a_restored_home_hub_gives_no_case_away_a_second_time() {
 }
 
 #[test]
+fn a_restored_hub_fetches_again_what_it_had_signed_for() {
+    let mut world = reading_room();
+    let copy = world.machines[HOME].disk.clone();
+    let parcel = world.announce_of(SPOKE, CASE, 50_000, Class::Routine);
+    world.until(10, |w| w.has_receipt(SPOKE, HOME, &parcel));
+    world.run(1_000);
+    put_back(&mut world, HOME, copy, 8);
+    assert!(!world.is_complete(HOME, &parcel));
+    world.connect(SPOKE, HOME);
+    world.until(60, |w| w.is_complete(HOME, &parcel));
+    assert_eq!(world.node(HOME).counters().receipts, 0, "one receipt is enough");
+    // Another copy, and a power cut before the bytes are back.
+    let copy = world.machines[HOME].disk.clone();
+    let other = world.announce_of(SPOKE, CASE, 400_000, Class::Routine);
+    world.until(10, |w| w.has_receipt(SPOKE, HOME, &other));
+    world.run(1_000);
+    put_back(&mut world, HOME, copy, 9);
+    world.rate = 10_000;
+    let link = world.connect(SPOKE, HOME);
+    world.run(5_000);
+    assert!(!world.is_complete(HOME, &other));
+    world.cut(link);
+    world.machines[HOME].config.reserve = Incarnation([10; 8]);
+    world.power_cut(HOME);
+    world.connect(SPOKE, HOME);
+    world.until(120, |w| w.is_complete(HOME, &other));
+}
+
+#[test]
 fn a_restored_home_hub_alone_with_a_case_waits_for_nobody_it_could_never_hear() {
     let mut world = reading_room();
     let (spoke, other) = (world.node(SPOKE).id(), world.node(OTHER).id());

@@ -10,6 +10,7 @@ use crate::{
 };
 
 const SPOKE: usize = 0;
+const RELAY: usize = 2;
 const HUB: usize = 1;
 
 #[test]
@@ -215,6 +216,26 @@ fn damage_at_the_spoke_is_mended_from_the_hub_after_a_restart() {
     world.power_cut(SPOKE);
     world.connect(SPOKE, HUB);
     world.until(10, |w| w.is_complete(SPOKE, &parcel));
+}
+
+#[test]
+fn two_nodes_that_lost_the_same_bytes_and_ask_each_other_get_them_from_a_third() {
+    let mut world = World::new(&[Spoke, Hub, Relay]);
+    let parcel = world.announce(SPOKE, 10_000, Class::Routine);
+    let links = [world.connect(SPOKE, RELAY), world.connect(RELAY, HUB)];
+    world.until(10, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    world.run(1_000);
+    links.into_iter().for_each(|link| world.cut(link));
+    for at in [SPOKE, RELAY] {
+        world.machines[at].disk.files.get_mut(&parcel.manifest.id()).unwrap()[5] ^= 1;
+        world.command(at, Command::Verify);
+    }
+    world.run(100);
+    assert!([SPOKE, RELAY].iter().all(|at| !world.is_complete(*at, &parcel)));
+    world.connect(SPOKE, RELAY);
+    world.run(2_000);
+    world.connect(RELAY, HUB);
+    world.until(700, |w| w.is_complete(SPOKE, &parcel) && w.is_complete(RELAY, &parcel));
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! What a run counted: a rule that held in a run where nothing went wrong has shown nothing.
+
+use crate::{
+    checks::{Rule, Violation},
+    scenario::Scenario,
+};
+use std::{collections::BTreeMap, fmt};
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Count {
+    /// Links made.
+    Links,
+    /// Links cut, heard by both ends.
+    Cuts,
+    /// Links that went silent.
+    Silences,
+    /// Links that held everything back for a while.
+    Stalls,
+    /// Times the network was in two parts.
+    Partitions,
+    /// Links that a node gave up by itself.
+    Resets,
+    /// Messages that died with a link.
+    MessagesLost,
+    /// Power cuts.
+    Crashes,
+    /// Of these, such that took something that was written and not synced.
+    LostWrites,
+    /// Copies taken of a disk.
+    Backups,
+    /// Disks put back to such a copy.
+    Restores,
+    /// Clocks that jumped.
+    ClockJumps,
+    /// Disks that were full.
+    FullDisks,
+    /// Writes that a full disk refused.
+    RefusedByDisk,
+    /// Bits that turned over.
+    Rot,
+    /// Messages that a relay withheld.
+    Withheld,
+    /// Messages that it sent again in place of others.
+    Repeated,
+    /// Messages that it cut short.
+    Truncated,
+    /// Messages in which it turned a bit over.
+    Altered,
+    /// Hubs lost for ever.
+    LostHubs,
+    /// Reports signed.
+    Reports,
+    /// Looks at a grant whose token a hub had given before its disk was put back.
+    TokensTwice,
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Links => "links",
+            Self::Cuts => "cuts",
+            Self::Silences => "silences",
+            Self::Stalls => "stalls",
+            Self::Partitions => "partitions",
+            Self::Resets => "resets",
+            Self::MessagesLost => "messages lost",
+            Self::Crashes => "crashes",
+            Self::LostWrites => "crashes that lost writes",
+            Self::Backups => "backups",
+            Self::Restores => "restores",
+            Self::ClockJumps => "clock jumps",
+            Self::FullDisks => "full disks",
+            Self::RefusedByDisk => "writes refused",
+            Self::Rot => "rotten bits",
+            Self::Withheld => "messages withheld",
+            Self::Repeated => "messages repeated",
+            Self::Truncated => "messages truncated",
+            Self::Altered => "messages altered",
+            Self::LostHubs => "hubs lost",
+            Self::Reports => "reports",
+            Self::TokensTwice => "looks at a token given twice",
+        })
+    }
+}
+
+/// See the module's page.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Happened {
+    /// Events of the world.
+    pub events: u64,
+    /// Virtual milliseconds until all was at rest.
+    pub rest_ms: u64,
+    counts: BTreeMap<Count, u64>,
+    /// Totals that a part of the world keeps itself, by which part.
+    kept: BTreeMap<(Count, usize), u64>,
+}
+
+impl Happened {
+    pub(crate) fn count(&mut self, count: Count) {
+        *self.counts.entry(count).or_default() += 1;
+    }
+
+    /// The total that the `part`-th part of the world has counted of something by now.
+    pub(crate) fn count_to(&mut self, count: Count, part: usize, total: u64) {
+        let before = self.kept.insert((count, part), total).unwrap_or_default();
+        *self.counts.entry(count).or_default() += total - before;
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn of(&self, count: Count) -> u64 {
+        self.counts.get(&count).copied().unwrap_or_default()
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.rest_ms += other.rest_ms;
+        for (count, times) in &other.counts {
+            *self.counts.entry(*count).or_default() += times;
+        }
+    }
+
+    /// A run in which the faults did not happen has shown nothing.
+    pub(crate) fn as_planned(&self, scenario: &Scenario) -> Result<(), Violation> {
+        let is_missing = |counts: &&[Count]| !counts.is_empty() && counts.iter().all(|count| self.of(*count) == 0);
+        let planned = scenario.faults.keys().map(|kind| kind.shown_by()).chain([&[Count::Reports][..]]);
+        let missing = planned.filter(is_missing).find_map(<[Count]>::first);
+        missing.map_or(Ok(()), |count| Err(Rule::Happened.broken("world", format!("no {count}"))))
+    }
+
+    /// What no seed of a scenario met, though it is there for it; `self` is the sum of all of them.
+    #[must_use]
+    pub fn missing_over_all(&self, scenario: &Scenario) -> Option<Count> {
+        let planned = scenario.faults.keys().flat_map(|kind| kind.shown_over_all());
+        planned.copied().find(|count| self.of(*count) == 0)
+    }
+}
+
+/// What happened, in words: "16 reports, 4 cuts".
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events", self.events)?;
+        self.counts
+            .iter()
+            .filter(|(_, times)| **times > 0)
+            .try_for_each(|(count, times)| write!(f, ", {times} {count}"))
+    }
+}
