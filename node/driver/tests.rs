@@ -68,6 +68,13 @@ async fn run(seed: u8, ministry: &Ministry, disk: &Arc<Memory>, listen: &str) ->
     Running { handles, notices, stop, task }
 }
 
+/// A free port of the loopback that the system gives to no connection meanwhile: below its own range.
+fn lasting_port() -> u16 {
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..first + 1000).find(is_free).unwrap()
+}
+
 impl Running {
     fn address(&self) -> String {
         self.handles.listening[0].to_string()
@@ -258,7 +265,7 @@ async fn a_hub_that_restarts_is_found_again_and_told_what_it_missed() {
     let mut ministry = Ministry::begin();
     ministry.admit(HUB, Role::Hub, Place::default());
     let disk = Arc::default();
-    let mut hub = run(HUB, &ministry, &disk, "/ip4/127.0.0.1/tcp/0").await;
+    let mut hub = run(HUB, &ministry, &disk, &format!("/ip4/127.0.0.1/tcp/{}", lasting_port())).await;
     let address = hub.address();
     ministry.admit(HUB, Role::Hub, Place { address: Some(address.clone()), ..Place::default() });
     ministry.admit(SPOKE, Role::Spoke, Place { home: Some(id(HUB)), ..Place::default() });

@@ -184,7 +184,7 @@ mod tests {
         scene.request(Who::Far, Who::Phiri, "1.2.4");
         assert_eq!(wants(&scene, Who::Far), Wants::No, "a tentative claim moves no bytes");
         let mut desk = crate::claim::Desk::new(Who::Home.node());
-        let granted = desk.consider(&scene.item(), &scene.roster, crate::time::Mono(0));
+        let granted = desk.consider(&scene.item(), &scene.roster, crate::claim::Life::First, crate::time::Mono(0));
         granted.iter().for_each(|body| drop(scene.write(Who::Home, body)));
         assert_eq!(wants(&scene, Who::Far), Wants::Reader);
     }

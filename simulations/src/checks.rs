@@ -124,7 +124,7 @@ impl World<'_> {
                     }
                     if let Some(first) = self.seen.grants.get(&granted).filter(|first| **first != hash && !may_be_anew)
                     {
-                        // A home hub that has forgotten a grant, and meets nobody who knows of it, gives its token again.
+                        // In its old life, if it has met nobody who knows of the grant that it has forgotten.
                         if self.machines[by].past == Past::PutBack {
                             self.happened.count(Count::TokensTwice);
                             continue;
@@ -152,10 +152,14 @@ impl World<'_> {
         Ok(())
     }
 
-    /// What an event says that a machine has just answered for.
-    pub(crate) fn said_in(&self, at: usize, event: &EventHash) -> Hash {
+    /// A machine has answered for an event: what it says is a promise. One whose disk was put back may have taken the
+    /// event out again by now, to sign it anew.
+    pub(crate) fn appended(&mut self, at: usize, event: &EventHash) -> Option<Hash> {
         let running = self.machines[at].running.as_ref().expect("it has just answered");
-        said(running.node.logs().event(event).expect("what it answered for it holds"))
+        let found = running.node.logs().event(event).map(said);
+        assert!(found.is_some() || self.machines[at].past == Past::PutBack, "what it answered for it holds");
+        self.promises.appended.extend(found.map(|said| (at, said)));
+        found
     }
 
     /// What a machine has promised: after every start, and at rest.

@@ -16,6 +16,8 @@ use radmesh_protocol::{
 
 /// Pieces of work that share one commit at most.
 const GROUP_MAX: usize = 16;
+/// As the driver's thread: records that wait for space are tried again this often.
+const FULL_PAUSE_MS: u64 = 5_000;
 const TURN_MS: Span = Span { from: 0, to: 3 };
 /// An fsync on a card that other things use too.
 const SYNC_MS: Span = Span { from: 1, to: 60 };
@@ -59,12 +61,26 @@ impl World<'_> {
         let after = self.chance.within(TURN_MS);
         if running.work.is_empty() {
             running.disk = DiskThread::Idle;
+            if answers.contains(&Stored::Full) {
+                self.foresee(FULL_PAUSE_MS, Event::DiskTriesAgain { at, life });
+            }
         } else {
             self.foresee(after, Event::DiskTurn { at, life });
         }
         // Before the next turn's answers, which are foreseen later.
         self.foresee(0, Event::DiskAnswers { at, life, answers });
         Ok(())
+    }
+
+    /// Records wait for space, and nothing else has asked the disk for anything meanwhile.
+    pub(crate) fn disk_tries_again(&mut self, at: usize) -> Result<(), Violation> {
+        match &mut self.machines[at].running {
+            Some(running) if running.disk == DiskThread::Idle => {
+                running.disk = DiskThread::Busy;
+                self.disk_turn(at)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn disk_answers(&mut self, at: usize, stored: Stored) -> Result<(), Violation> {

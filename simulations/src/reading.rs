@@ -52,10 +52,9 @@ impl World<'_> {
                 let Some(answer) = self.answer(at, asked.id) else { continue };
                 self.rooms[room].asked.remove(&item.case);
                 if let Answer::Appended(hash) = answer {
-                    let hash = self.said_in(at, &hash);
-                    self.promises.appended.insert((at, hash));
+                    let said = self.appended(at, &hash);
                     if matches!(step, Step::Sign { .. }) {
-                        self.promises.reports.insert((item.case, hash));
+                        self.promises.reports.extend(said.map(|said| (item.case, said)));
                         self.happened.count(Count::Reports);
                     }
                 }

@@ -10,7 +10,7 @@ use crate::{
 };
 use radmesh_protocol::{
     id::Hash,
-    log::Scope,
+    log::{Scope, body::Body},
     transfer::shelf::Progress,
     worklist::item::{CustodyState, WorklistItem},
 };
@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Virtual milliseconds after the last fault within which all must have come to rest.
 const REST_MS: u64 = 3_600_000;
+/// What a full disk has refused is written again by then.
+const DISKS_MS: u64 = 10_000;
 /// Between two looks at whether it has.
 const LOOK_MS: u64 = 5_000;
 
@@ -27,6 +29,23 @@ impl World<'_> {
     /// must hold at two looks: what came just before the first may not be on disk yet, and nobody was told it is.
     pub(crate) fn come_to_rest(&mut self) -> Result<(), Violation> {
         self.heal_all()?;
+        self.run_until(self.now + DISKS_MS)?;
+        self.wait_until_at_rest()?;
+        self.happened.rest_ms = self.now;
+        for at in self.alive() {
+            self.forget_links(at);
+            self.machines[at].crash(Some(Survives::Nothing), &mut self.chance);
+            self.boot(at)?;
+        }
+        // One that was put back takes out of its log, when it starts, where it contradicted itself; its peers have it.
+        if self.machines.iter().any(|machine| machine.past == Past::PutBack) {
+            (0..self.machines.len()).for_each(|at| self.dial_all(at));
+            return self.wait_until_at_rest();
+        }
+        self.at_rest()
+    }
+
+    fn wait_until_at_rest(&mut self) -> Result<(), Violation> {
         let latest = self.now + REST_MS;
         let mut looks = 0;
         while looks < 2 {
@@ -38,13 +57,7 @@ impl World<'_> {
                 Err(_) => 0,
             };
         }
-        self.happened.rest_ms = self.now;
-        for at in self.alive() {
-            self.forget_links(at);
-            self.machines[at].crash(Some(Survives::Nothing), &mut self.chance);
-            self.boot(at)?;
-        }
-        self.at_rest()
+        Ok(())
     }
 
     /// Machines that were not destroyed: all of them run at rest.
@@ -70,13 +83,16 @@ impl World<'_> {
         self.clinics.iter().try_for_each(|clinic| self.site_at_rest(clinic))
     }
 
-    /// Q4: of whom two events have one seq, everybody says so.
+    /// Q4: of whom two events have one seq, or two grants one token, everybody says so.
     fn forks_are_known(&self) -> Result<(), Violation> {
-        let (mut places, mut forked) = (BTreeMap::new(), BTreeSet::new());
+        let (mut places, mut grants, mut forked) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for event in self.alive().into_iter().flat_map(|at| events(&self.machines[at])) {
             let place = (event.author(), event.incarnation(), event.scope(), event.seq());
-            let first = *places.entry(place).or_insert(event.hash());
-            forked.extend((first != event.hash()).then_some((event.author(), event.scope())));
+            let mut others = *places.entry(place).or_insert(event.hash()) != event.hash();
+            if let Ok(Some(Body::Grant(grant))) = event.body() {
+                others |= *grants.entry((grant.case, grant.token)).or_insert(event.hash()) != event.hash();
+            }
+            forked.extend(others.then_some((event.author(), event.scope())));
         }
         for (author, scope) in forked {
             for at in self.alive() {

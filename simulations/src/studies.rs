@@ -227,8 +227,7 @@ impl World<'_> {
             Closing::Asked(asked) if asked.life == self.machines[at].life => match self.answer(at, asked.id) {
                 None => {}
                 Some(Answer::Appended(hash)) => {
-                    let said = self.said_in(at, &hash);
-                    self.promises.appended.insert((at, said));
+                    self.appended(at, &hash);
                     study.closing = Closing::Closed;
                 }
                 Some(_) => study.closing = Closing::Open,

@@ -43,6 +43,7 @@ pub(crate) enum Event {
     NameStandby { lost: usize },
     DiskTurn { at: usize, life: u64 },
     DiskCommit { at: usize, life: u64 },
+    DiskTriesAgain { at: usize, life: u64 },
     DiskAnswers { at: usize, life: u64, answers: Vec<Stored> },
     Wake { at: usize, life: u64, number: u64 },
     Blow { at: usize, life: u64 },
@@ -146,6 +147,7 @@ impl<'a> World<'a> {
             Event::NameStandby { lost } => self.name_standby(lost),
             Event::DiskTurn { at, life } if self.lives(at, life) => self.disk_turn(at),
             Event::DiskCommit { at, life } if self.lives(at, life) => self.disk_commit(at),
+            Event::DiskTriesAgain { at, life } if self.lives(at, life) => self.disk_tries_again(at),
             Event::DiskAnswers { at, life, answers } if self.lives(at, life) => {
                 answers.into_iter().try_for_each(|stored| self.disk_answers(at, stored))
             }
@@ -156,6 +158,7 @@ impl<'a> World<'a> {
             // Of a life that is over.
             Event::DiskTurn { .. }
             | Event::DiskCommit { .. }
+            | Event::DiskTriesAgain { .. }
             | Event::DiskAnswers { .. }
             | Event::Wake { .. }
             | Event::Blow { .. } => Ok(()),

@@ -15,9 +15,11 @@ use std::{
     ffi::OsStr,
     fs::{self, OpenOptions},
     io::Write,
+    iter,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{self, Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -60,9 +62,14 @@ pub(crate) fn radmesh<S: AsRef<OsStr>>(args: &[S]) -> String {
     String::from_utf8(done.stdout).expect("output is UTF-8")
 }
 
-/// A TCP port of the loopback that is free now.
+/// A TCP port of the loopback that is free now, and that the system gives to no connection while its node is down: it is
+/// below the range of those. Each process of tests has its own thousand or so.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (process::id() % 200) as u16 * 100;
+    let next = || first + NEXT.fetch_add(1, Ordering::Relaxed) % 1000;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    iter::repeat_with(next).take(1000).find(is_free).expect("a port is free")
 }
 
 /// Waits until `ask` gives something; fails with `what` when patience ends.

@@ -7,7 +7,7 @@
 
 use super::{Answer, ClaimState, Grant, Lapsed, Reason, Refused, Token, Transaction};
 use crate::{
-    id::{CaseId, EventHash, NodeId, PersonId},
+    id::{CaseId, EventHash, Incarnation, NodeId, PersonId},
     log::body::Body,
     roster::{PersonRole, Roster},
     time::{Millis, Mono},
@@ -25,6 +25,28 @@ pub const REPORTS_NAMED_MAX: usize = 256;
 pub struct Desk {
     hub: NodeId,
     leases: BTreeMap<(CaseId, NodeId), Lease>,
+}
+
+/// In which of its lives a hub decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It has written everything in its first incarnation, and knows of every token it gave.
+    First,
+    /// Its disk was put back once: it goes on in this incarnation, and may have forgotten tokens.
+    Anew(Incarnation),
+}
+
+impl Life {
+    /// The counter after this one. In a life after the first its lower half is of that life, so that it is none that was
+    /// forgotten.
+    fn next(self, counter: u64) -> u64 {
+        match self {
+            Self::First => counter + 1,
+            Self::Anew(Incarnation([a, b, c, d, ..])) => {
+                ((counter >> 32) + 1) << 32 | u64::from(u32::from_be_bytes([a, b, c, d]))
+            }
+        }
+    }
 }
 
 /// A claim that runs.
@@ -46,7 +68,7 @@ impl Desk {
 
     /// Decides what is open on a case: to be called for every item at start, after every event of a case, and for
     /// every item when the roster has changed. Empty where this hub is not the site's home hub.
-    pub fn consider(&mut self, item: &WorklistItem, roster: &Roster, now: Mono) -> Vec<Body> {
+    pub fn consider(&mut self, item: &WorklistItem, roster: &Roster, life: Life, now: Mono) -> Vec<Body> {
         let key = (item.case, item.site);
         let Some(spoke) = roster.node(&item.site).filter(|spoke| spoke.home == Some(self.hub)) else {
             self.leases.remove(&key);
@@ -64,7 +86,7 @@ impl Desk {
                 decided.push(Body::ClaimRefused(Refused { case: item.case, request: event, reason }));
                 continue;
             }
-            let counter = token.map_or(1, |token| token.counter + 1);
+            let counter = life.next(token.map_or(0, |token| token.counter));
             let next = *token.insert(Token { term: spoke.term, counter });
             let ttl = roster.claim_lease();
             let lease = Lease {
@@ -180,7 +202,7 @@ mod tests {
     fn settle(scene: &mut Scene, desk: &mut Desk, who: Who, secs: u64) -> Vec<Body> {
         let mut all = Vec::new();
         loop {
-            let decided = desk.consider(&scene.item(), &scene.roster, at(secs).mono);
+            let decided = desk.consider(&scene.item(), &scene.roster, Life::First, at(secs).mono);
             if decided.is_empty() {
                 return all;
             }
@@ -197,6 +219,17 @@ mod tests {
 
     fn lease_secs(scene: &Scene) -> u64 {
         scene.roster.claim_lease().0 / 1000
+    }
+
+    #[test]
+    fn a_life_after_the_first_gives_no_token_of_another() {
+        let lives = [Life::First, Life::Anew(Incarnation([7; 8])), Life::Anew(Incarnation([0, 0, 0, 2, 9, 9, 9, 9]))];
+        let given = |life: Life, from| std::iter::successors(Some(life.next(from)), move |last| Some(life.next(*last)));
+        let mut all: Vec<u64> = lives.into_iter().flat_map(|life| given(life, 0).take(100)).collect();
+        assert!(lives.into_iter().all(|life| given(life, 5).take(100).is_sorted() && life.next(5) > 5));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 300);
     }
 
     #[test]
@@ -340,7 +373,7 @@ mod tests {
         let (mut scene, mut desk) = open_case();
         scene.request(Who::Home, Who::Banda, "1.2.3");
         // Decided, and lost with the power before it was on disk.
-        let lost = desk.consider(&scene.item(), &scene.roster, at(0).mono);
+        let lost = desk.consider(&scene.item(), &scene.roster, Life::First, at(0).mono);
         assert_eq!(lost.len(), 1);
         let mut restarted = Desk::new(Who::Home.node());
         let decided = settle(&mut scene, &mut restarted, Who::Home, 100);
@@ -410,7 +443,7 @@ mod tests {
         let (mut scene, _) = open_case();
         scene.request(Who::Home, Who::Banda, "1.2.3");
         for other in [Who::Standby, Who::Far, Who::Relay] {
-            assert!(Desk::new(other.node()).consider(&scene.item(), &scene.roster, at(0).mono).is_empty());
+            assert!(Desk::new(other.node()).consider(&scene.item(), &scene.roster, Life::First, at(0).mono).is_empty());
         }
         assert!(matches!(scene.item().claim, ClaimState::Tentative { .. }));
     }

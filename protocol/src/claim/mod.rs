@@ -7,7 +7,7 @@
 
 pub mod desk;
 
-pub use desk::Desk;
+pub use desk::{Desk, Life};
 
 use crate::{
     envelope::{

@@ -6,6 +6,7 @@
 
 use super::{Judgement, LinkId, Node, Notice, Origin, Output, Switch, contact::Contact};
 use crate::{
+    claim::Life,
     id::{CaseId, NodeId},
     limits::{CREDIT_BYTES_MAX, CTL_MESSAGE_BYTES_MAX, GOSSIP_EVENT_BYTES_MAX},
     log::{
@@ -225,8 +226,15 @@ impl Node {
             told.insert((case, site));
             let Some(item) = self.worklist.item_of(&case, &site) else { continue };
             let scope = Scope::Site(site);
-            let decided =
-                if self.may_decide(scope) { self.desk.consider(item, &self.roster, now.mono) } else { Vec::new() };
+            let life = match self.logs.incarnation() {
+                first if first == self.config.incarnation => Life::First,
+                later => Life::Anew(later),
+            };
+            let decided = if self.may_decide(scope) {
+                self.desk.consider(item, &self.roster, life, now.mono)
+            } else {
+                Vec::new()
+            };
             let witnessed = self.worklist.to_witness((&case, &site), &self.id, &self.roster);
             for body in decided {
                 self.append_or_count(scope, &body, now);

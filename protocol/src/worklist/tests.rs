@@ -6,7 +6,7 @@ use super::{
     scene::{CASE, Scene, Who, at, manifest},
 };
 use crate::{
-    claim::{Answer, ClaimState, Desk, Grant, Lapsed, Token, Transaction},
+    claim::{Answer, ClaimState, Desk, Grant, Lapsed, Life, Token, Transaction},
     class::Class,
     envelope::reading::ReadingKey,
     id::EventHash,
@@ -561,7 +561,7 @@ fn busy(steps: &[(u8, u8)]) -> Scene {
         }
         // The home hub is not always in reach.
         if n % 3 != 0 {
-            let decided = desk.consider(&scene.item(), &scene.roster, at(1_000_000 * step as u64).mono);
+            let decided = desk.consider(&scene.item(), &scene.roster, Life::First, at(1_000_000 * step as u64).mono);
             decided.iter().for_each(|body| drop(scene.write(Who::Home, body)));
         }
     }
