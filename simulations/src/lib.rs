@@ -5,26 +5,34 @@
 //! that are cut and disks that lose what was not synced, in virtual time, and every rule is checked as they run.
 //! One seed is one run, to the byte. `radmesh-sim` is the command.
 
+mod batch;
 mod chance;
 mod checks;
 mod disk;
 mod faults;
 mod federation;
 mod happened;
+mod ledger;
 mod machine;
 mod network;
 mod promises;
 mod reading;
+pub mod regression;
 mod rest;
 mod run;
 mod scenario;
+mod shrink;
 mod studies;
 mod trace;
 mod world;
 
+pub use batch::run_seeds;
 pub use checks::{Rule, Violation};
 pub use faults::Kind;
 pub use happened::{Count, Happened};
+pub use ledger::{Ended, Ledger};
+pub use regression::Regression;
 pub use run::{Outcome, run};
 pub use scenario::{Faults, Scenario, ScenarioError, Span, scenarios};
+pub use shrink::shrink;
 pub use trace::Show;

@@ -3,12 +3,12 @@
 //! Each is a file of `simulations/scenarios/`, compiled in, so that a replay command means the same everywhere.
 
 use crate::faults::Kind;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, io};
 
 /// A range of numbers, both ends included; written `[from, to]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(from = "(u64, u64)")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64)", into = "(u64, u64)")]
 pub struct Span {
     /// The least.
     pub from: u64,
@@ -22,8 +22,14 @@ impl From<(u64, u64)> for Span {
     }
 }
 
+impl From<Span> for (u64, u64) {
+    fn from(Span { from, to }: Span) -> Self {
+        (from, to)
+    }
+}
+
 /// One kind of fault, over and over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
     /// Milliseconds from one to the next.
@@ -33,7 +39,7 @@ pub struct Faults {
 }
 
 /// See the module's page.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// As on the command line.
@@ -68,6 +74,12 @@ pub enum ScenarioError {
     /// The file does not fit.
     #[error("a scenario can't be read: {0}")]
     Toml(#[from] toml::de::Error),
+    /// A file can't be read or written.
+    #[error("{0}")]
+    File(#[from] io::Error),
+    /// A scenario is replayed from a seed.
+    #[error("say which seed with --seed")]
+    NoSeed,
     /// No such name.
     #[error("there is no scenario {name}; there are {known}")]
     Unknown {

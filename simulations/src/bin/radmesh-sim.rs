@@ -1,8 +1,17 @@
-//! `radmesh-sim`: runs scenarios from seeds, and replays the one that failed.
+//! `radmesh-sim`: runs scenarios from seeds, replays one that failed, and makes it smaller.
 
 use clap::{Parser, Subcommand};
-use radmesh_simulations::{Happened, Outcome, Scenario, ScenarioError, Show, run, scenarios};
-use std::{ops::Range, process::ExitCode};
+use radmesh_simulations::{
+    Ended, Happened, Ledger, Outcome, Regression, Scenario, ScenarioError, Show, Violation, regression, run, run_seeds,
+    scenarios, shrink,
+};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
+    time::Instant,
+};
 
 /// Runs the shipping protocol and store over a simulated world.
 #[derive(Debug, Parser)]
@@ -14,9 +23,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Wanted {
-    /// Runs a scenario, or all, from several seeds; the last line counts seeds run and failed.
+    /// Runs a scenario, or all, from several seeds; the last line counts seeds run and failed. `all` runs first what
+    /// once failed (simulations/regressions).
     Run {
-        /// link_cuts, crashes, two_hubs, or all.
+        /// A scenario's name, or all.
         scenario: String,
         /// Seeds of each scenario.
         #[arg(long)]
@@ -24,30 +34,50 @@ enum Wanted {
         /// The first seed.
         #[arg(long, default_value_t = 1)]
         first_seed: u64,
+        /// Seeds that are run at once; as many as there are cores unless said.
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Notes each seed in this file, and runs none that is there, run by this very build.
+        #[arg(long, value_name = "FILE")]
+        ledger: Option<PathBuf>,
     },
     /// Runs one seed again.
     Replay {
-        /// link_cuts, crashes or two_hubs.
+        /// A scenario's name, or the file of a run that once failed.
         scenario: String,
-        /// The seed.
+        /// The seed; a file has its own.
         #[arg(long)]
-        seed: u64,
+        seed: Option<u64>,
         /// Prints every event.
         #[arg(long)]
         trace: bool,
     },
+    /// Makes a failing run smaller and writes it to simulations/regressions.
+    Shrink {
+        /// The scenario's name.
+        scenario: String,
+        /// The seed.
+        #[arg(long)]
+        seed: u64,
+    },
 }
 
-/// How a seed ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seed {
-    Passed,
-    Failed,
+/// Seeds run, and how many of them failed.
+#[derive(Debug, Default)]
+struct Tally {
+    run: u64,
+    failed: u64,
+    /// Of those run, in an earlier sitting.
+    before: u64,
 }
 
 fn main() -> ExitCode {
     match carry_out(Cli::parse().command) {
-        Ok(code) => code,
+        Ok(Tally { run, failed, before }) => {
+            let earlier = if before > 0 { format!(" ({before} of them before)") } else { String::new() };
+            println!("{run} seeds run{earlier}, {failed} failed");
+            if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(1)
@@ -55,42 +85,107 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(command: Wanted) -> Result<ExitCode, ScenarioError> {
-    let results: Vec<Seed> = match command {
-        Wanted::Run { scenario, seeds, first_seed } => {
-            let scenarios = scenarios(&scenario)?;
-            scenarios.iter().flat_map(|scenario| all_seeds(scenario, first_seed..first_seed + seeds)).collect()
+fn carry_out(command: Wanted) -> Result<Tally, ScenarioError> {
+    let mut tally = Tally::default();
+    match command {
+        Wanted::Run { scenario, seeds, first_seed, jobs, ledger } => {
+            let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+            let mut ledger = ledger.map(|path| Ledger::open(&path, &fs::read(env::current_exe()?)?)).transpose()?;
+            let seeds: Vec<u64> = (first_seed..first_seed.saturating_add(seeds)).collect();
+            if scenario == "all" {
+                for (name, once) in regression::regressions()? {
+                    one(&name, &once.scenario, once.seed, Show::Nothing, &mut tally);
+                }
+            }
+            for scenario in scenarios(&scenario)? {
+                all_seeds(&scenario, &seeds, jobs, ledger.as_mut(), &mut tally)?;
+            }
         }
         Wanted::Replay { scenario, seed, trace } => {
             let show = if trace { Show::Lines } else { Show::Nothing };
-            scenarios(&scenario)?.iter().map(|scenario| one_seed(scenario, seed, show).0).collect()
+            if Path::new(&scenario).extension().is_some_and(|end| end == "toml") {
+                let (name, once) = regression::read(Path::new(&scenario))?;
+                one(&name, &once.scenario, seed.unwrap_or(once.seed), show, &mut tally);
+            } else {
+                let seed = seed.ok_or(ScenarioError::NoSeed)?;
+                scenarios(&scenario)?.iter().for_each(|scenario| one(&scenario.name, scenario, seed, show, &mut tally));
+            }
         }
-    };
-    let failed = results.iter().filter(|seed| **seed == Seed::Failed).count();
-    println!("{} seeds run, {failed} failed", results.len());
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        Wanted::Shrink { scenario, seed } => {
+            for scenario in scenarios(&scenario)? {
+                tally.run += 1;
+                match run(&scenario, seed, Show::Nothing).violation {
+                    Some(violation) => {
+                        tally.failed += 1;
+                        println!("wrote {}", made_smaller(&scenario, seed, &violation)?.display());
+                    }
+                    None => println!("{} seed {seed}: every rule held", scenario.name),
+                }
+            }
+        }
+    }
+    Ok(tally)
 }
 
 /// Runs the seeds; if the scenario's own fault never happened in any of them, they have shown nothing.
-fn all_seeds(scenario: &Scenario, seeds: Range<u64>) -> Vec<Seed> {
-    let runs: Vec<(Seed, Happened)> = seeds.map(|seed| one_seed(scenario, seed, Show::Nothing)).collect();
-    let mut total = Happened::default();
-    runs.iter().for_each(|(_, happened)| total.add(happened));
-    let mut results: Vec<Seed> = runs.into_iter().map(|(seed, _)| seed).collect();
-    if let Some(what) = total.missing_over_all(scenario) {
-        println!("{}: FAILED, in no seed were there {what}", scenario.name);
-        results.fill(Seed::Failed);
+fn all_seeds(
+    scenario: &Scenario,
+    seeds: &[u64],
+    jobs: usize,
+    mut ledger: Option<&mut Ledger>,
+    tally: &mut Tally,
+) -> io::Result<()> {
+    let name = &scenario.name;
+    let before: Vec<Ended> = seeds.iter().filter_map(|seed| ledger.as_ref()?.of(name, *seed)).collect();
+    let is_left = |seed: &u64| ledger.as_ref().is_none_or(|ledger| ledger.of(name, *seed).is_none());
+    let left: Vec<u64> = seeds.iter().copied().filter(is_left).collect();
+    let (begun, mut total, mut done, mut tenths, mut failed) = (Instant::now(), Happened::default(), 0, 0, 0);
+    let mut noted = Ok(());
+    run_seeds(scenario, &left, jobs, |seed, outcome| {
+        total.add(&outcome.happened);
+        done += 1;
+        let ended = if outcome.violation.is_some() { Ended::Failed } else { Ended::Well };
+        if let Some(ledger) = &mut ledger
+            && noted.is_ok()
+        {
+            noted = ledger.add(name, seed, ended);
+        }
+        if let Some(violation) = outcome.violation {
+            failed += 1;
+            println!("{name} seed {seed}: FAILED, {}\n  {violation}", outcome.happened);
+            println!("  replay: radmesh-sim replay {name} --seed {seed} --trace");
+        }
+        if done * 10 / left.len() > tenths {
+            tenths = done * 10 / left.len();
+            let rate = total.events as f64 / begun.elapsed().as_secs_f64();
+            eprintln!("{name}: {done} of {} seeds, {rate:.0} events a second", left.len());
+        }
+    });
+    noted?;
+    let missing = total.missing_over_all(scenario).filter(|_| !left.is_empty() && before.is_empty());
+    if let Some(what) = missing {
+        println!("{name}: FAILED, in no seed were there {what}");
+        failed = left.len() as u64;
     }
-    results
+    println!("{name}: {} seeds, {failed} failed, {total}", left.len());
+    tally.run += seeds.len() as u64;
+    tally.before += before.len() as u64;
+    tally.failed += failed + before.iter().filter(|ended| **ended == Ended::Failed).count() as u64;
+    Ok(())
 }
 
-fn one_seed(scenario: &Scenario, seed: u64, show: Show) -> (Seed, Happened) {
+fn one(name: &str, scenario: &Scenario, seed: u64, show: Show, tally: &mut Tally) {
     let Outcome { happened, trace, violation, .. } = run(scenario, seed, show);
-    let name = &scenario.name;
     let state = if violation.is_some() { "FAILED" } else { "ok" };
     println!("{name} seed {seed}: {state}, {happened}, at rest after {} s, trace {trace}", happened.rest_ms / 1000);
-    let Some(violation) = violation else { return (Seed::Passed, happened) };
-    println!("  {violation}");
-    println!("  replay: radmesh-sim replay {name} --seed {seed} --trace");
-    (Seed::Failed, happened)
+    tally.run += 1;
+    if let Some(violation) = violation {
+        tally.failed += 1;
+        println!("  {violation}");
+    }
+}
+
+fn made_smaller(scenario: &Scenario, seed: u64, violation: &Violation) -> io::Result<PathBuf> {
+    let (scenario, seed) = shrink(scenario, seed, violation.rule, |step| println!("still with {step}"));
+    regression::write(&Regression { was: violation.to_string(), seed, scenario })
 }

@@ -16,10 +16,10 @@ use crate::{
     machine::Fuse,
     world::{Event, World},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What can go wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A link is cut, stalls or goes silent.
