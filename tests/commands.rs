@@ -21,7 +21,7 @@ use world::{RADMESH, World, radmesh, run, until};
 const AGREED: &str = "
     federation init --dir --name | init --dir --name --role --listen
     federation admit --dir --region --home-hub --standby-hub --via --key-maker --jurisdiction
-    federation recover --dir --to | person init --dir --name --role | join --dir | run --dir | unlock --dir
+    federation recover --dir --to | federation activate-standby --dir | person init --dir --name --role | join --dir | run --dir | unlock --dir
     send --dir --priority --indication --follow | studies --dir --json | worklist --dir --json | reports --dir --json
     modality list --dir --json | modality accept --dir | status --dir --json | claim --dir --as | release --dir --as
     report --dir --as --status --text-file | export --dir --to --verbatim | verify --dir | demo --once --keep
@@ -37,7 +37,9 @@ fn page(name: &str) -> String {
 /// Reads `federation admit --dir X [--via RELAY]...` into its command and its options.
 fn usage(line: &str) -> (String, BTreeSet<String>) {
     let words = line.split_whitespace();
-    let lower = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
+    let lower = |word: &&str| {
+        word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.contains(|c: char| c.is_ascii_uppercase())
+    };
     let command = words.clone().take_while(lower).collect::<Vec<_>>().join(" ");
     let option = |word: &str| word.trim_matches(['[', ']', '.']).starts_with("--");
     (command, words.filter(|w| option(w)).map(|w| w.trim_matches(['[', ']', '.']).to_owned()).collect())

@@ -3,6 +3,7 @@
 //! Its directory holds the root key, the ministry's key and the recovery key, each under the passphrase, and the
 //! roster, which is public.
 
+mod activate_standby;
 mod admit;
 mod init;
 mod recover;
@@ -29,6 +30,8 @@ pub(super) enum Command {
     Init(init::Init),
     /// Admit a node or a person by the request they wrote.
     Admit(admit::Admit),
+    /// Make a standby hub the home hub of its spokes: their own is lost.
+    ActivateStandby(activate_standby::ActivateStandby),
     /// Open a parcel with the recovery key.
     Recover(recover::Recover),
 }
@@ -38,6 +41,7 @@ impl Command {
         match self {
             Self::Init(command) => command.run(),
             Self::Admit(command) => command.run(),
+            Self::ActivateStandby(command) => command.run(),
             Self::Recover(command) => command.run(),
         }
     }

@@ -109,7 +109,7 @@ impl Admit {
 }
 
 /// The one member with this name, or whose id begins so.
-fn named(roster: &Roster, name: &str) -> Result<NodeId, CliError> {
+pub(super) fn named(roster: &Roster, name: &str) -> Result<NodeId, CliError> {
     let fits: Vec<_> = roster
         .members()
         .filter(|member| member.standing.holds() && (member.name == name || member.node.to_string().starts_with(name)))
