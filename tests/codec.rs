@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
-use world::{RADMESH, files, fixtures, radmesh, run};
+use world::{RADMESH, files, fixtures, radmesh, run, until};
 
 /// Every file below a folder by its path there.
 fn below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -63,13 +63,18 @@ fn every_fixture_comes_back_under_its_name_byte_for_byte_and_the_rest_is_named()
 
 /// A coded file of two slices that were in a folder, and the folder it may be decoded into.
 fn two_slices(dir: &Path) -> (PathBuf, PathBuf) {
-    let (folder, coded) = (dir.join("slices"), dir.join("coded"));
-    fs::create_dir(&folder).unwrap();
-    for name in ["CT2_17106.dcm", "CT2_17136.dcm"] {
+    (coded(&dir.join("slices"), ["CT2_17106.dcm", "CT2_17136.dcm"]), dir.join("out"))
+}
+
+/// Makes a folder of these files, and beside it a file that is coded from it.
+fn coded(folder: &Path, names: [&str; 2]) -> PathBuf {
+    let coded = folder.with_file_name("coded");
+    fs::create_dir(folder).unwrap();
+    for name in names {
         fs::copy(fixtures().join("pydicom").join(name), folder.join(name)).unwrap();
     }
-    radmesh(&["codec", "encode", text(&folder), "--out", text(&coded)]);
-    (coded, dir.join("out"))
+    radmesh(&["codec", "encode", text(folder), "--out", text(&coded)]);
+    coded
 }
 
 #[test]
@@ -148,13 +153,8 @@ fn nothing_is_overwritten_and_two_files_of_one_name_are_not_mixed_up() {
 
 /// A coded file of two Series, and the folder they were in.
 fn two_series(dir: &Path) -> (PathBuf, PathBuf) {
-    let (folder, coded) = (dir.join("both"), dir.join("coded"));
-    fs::create_dir(&folder).unwrap();
-    for name in ["CT2_17106.dcm", "MR_small_implicit.dcm"] {
-        fs::copy(fixtures().join("pydicom").join(name), folder.join(name)).unwrap();
-    }
-    radmesh(&["codec", "encode", text(&folder), "--out", text(&coded)]);
-    (coded, folder)
+    let folder = dir.join("both");
+    (coded(&folder, ["CT2_17106.dcm", "MR_small_implicit.dcm"]), folder)
 }
 
 #[test]
@@ -222,10 +222,10 @@ fn an_encode_that_is_killed_leaves_no_file_of_that_name() {
     let arguments = ["codec", "encode", text(&fixtures), "--out", text(&coded)];
     let mut encode = Command::new(RADMESH).args(arguments).stderr(Stdio::null()).spawn().unwrap();
     let begun = || files(dir.path()).iter().any(|path| path.extension().is_some_and(|end| end == "part"));
-    while !begun() {
+    until("it begins to write", || {
         assert!(encode.try_wait().unwrap().is_none(), "it ended before it began to write");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+        begun().then_some(())
+    });
     encode.kill().unwrap();
     encode.wait().unwrap();
     assert!(!coded.exists());

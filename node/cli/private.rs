@@ -6,7 +6,7 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -32,19 +32,20 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Begins one in the directory `dir`, under a name of ours, over what a command that was stopped has left of it.
+    /// Begins one in the directory `dir`, under a name of ours, in the place of what a stopped command has left.
     ///
     /// # Errors
     /// As the medium fails; [`io::ErrorKind::ResourceBusy`] if another command is writing it.
     pub(super) fn begin(dir: &Path, number: u64) -> io::Result<Self> {
         let path = dir.join(format!(".radmesh-{number:x}.part"));
-        let made = OpenOptions::new().write(true).create(true).mode(0o600).custom_flags(NO_FOLLOW).open(&path);
-        let file = made?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::Error(error) => error,
-            TryLockError::WouldBlock => io::ErrorKind::ResourceBusy.into(),
-        })?;
-        file.set_len(0)?;
+        let file = match create_new(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_left_over(&path)?;
+                create_new(&path)?
+            }
+            made => made?,
+        };
+        lock(&file, &path)?;
         Ok(Self { file, path, kept: false })
     }
 
@@ -79,6 +80,28 @@ impl Drop for Part {
             drop(fs::remove_file(&self.path));
         }
     }
+}
+
+/// Removes what a command that was stopped has left. Only who has its lock may: a command that still writes it holds it, and
+/// one that is done has given it its real name.
+fn remove_left_over(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).custom_flags(NO_FOLLOW).open(path)?;
+    lock(&file, path)?;
+    fs::remove_file(path)
+}
+
+/// Locks a file that was opened by this name.
+///
+/// # Errors
+/// [`io::ErrorKind::ResourceBusy`] if another command has it, or has given the name to another file meanwhile.
+fn lock(file: &File, path: &Path) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::Error(error) => error,
+        TryLockError::WouldBlock => io::ErrorKind::ResourceBusy.into(),
+    })?;
+    let (here, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    let same = (here.dev(), here.ino()) == (there.dev(), there.ino());
+    if same { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! It may come from anybody, so a name in it is only ever a name: what would leave the folder it is decoded into is
 //! refused. Layout: `protocol/SPEC.md`, Coded files.
 
-use crate::cli::{CliError, given, print::shown};
+use crate::cli::{CliError, given};
 use radmesh_codec::{group::Content, limits::GROUP_INSTANCES_MAX};
 use radmesh_protocol::{id::Hash, wire};
 use serde::{Deserialize, Serialize};
@@ -100,17 +100,14 @@ impl Place {
 }
 
 /// A name for a file as a person knows it: its path below the folder that holds what was named.
-pub(super) fn name_of(file: &Path, named: &Path) -> Result<Vec<String>, CliError> {
+pub(super) fn name_of(file: &Path, named: &Path) -> Option<Vec<String>> {
     let base = if named.file_name().is_some() { named.parent().unwrap_or(named) } else { named };
     let below = file.strip_prefix(base).unwrap_or(file);
     let parts = below.components().map(|part| match part {
         Component::Normal(name) => name.to_str().map(str::to_owned),
         _ => None,
     });
-    parts.collect::<Option<Vec<_>>>().filter(|name| is_harmless(name)).ok_or_else(|| {
-        CliError::user(format!("{}: this name can't be kept on every machine", shown(&file.to_string_lossy())))
-            .hint("letters, digits, spaces and signs but / and \\, in UTF-8, at most 32 folders deep")
-    })
+    parts.collect::<Option<Vec<_>>>().filter(|name| is_harmless(name))
 }
 
 /// Where a name lies below `dir`; `None` if it would lead out of it.

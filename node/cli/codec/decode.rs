@@ -61,7 +61,7 @@ impl Decode {
         for group in &groups {
             match self.meant(group)? {
                 Some(group) => meant.push(group),
-                None => lost += self.say_lost(group, "a name in it is damaged"),
+                None => lost += say_lost(group, "a name in it is damaged"),
             }
         }
         let files: u64 = groups.iter().map(|group| group.head.files.len() as u64).sum();
@@ -79,7 +79,7 @@ impl Decode {
                 running.extend(waiting.by_ref().take(free).map(decode));
                 let Some((meant, first)) = running.pop_front() else { return Ok::<_, CliError>(()) };
                 if let Became::Lost(why) = first.join().unwrap_or_else(|panicked| resume_unwind(panicked))? {
-                    lost += self.say_lost(meant.group, &why);
+                    lost += say_lost(meant.group, &why);
                 }
                 done += meant.group.bytes();
                 progress.at(done, total);
@@ -101,14 +101,6 @@ impl Decode {
         .hint(hint))
     }
 
-    /// Says which files of a group are lost, and how many.
-    fn say_lost(&self, group: &Place, why: &str) -> u64 {
-        for file in &group.head.files {
-            eprintln!("lost {}: {why}", shown(&file.name.join("/")));
-        }
-        group.head.files.len() as u64
-    }
-
     /// Where the files of a group go. `None` if one of them would leave the directory.
     fn meant<'a>(&self, group: &'a Place) -> Result<Option<Meant<'a>>, CliError> {
         let paths = group.head.files.iter().map(|file| place_in(&self.to, &file.name));
@@ -118,7 +110,7 @@ impl Decode {
         Ok(Some(Meant { group, files }))
     }
 
-    /// Writes the files of one group: all of them, or none.
+    /// Writes the files of one group. None gets its name before all are decoded.
     fn decode(&self, workers: &Workers, Meant { group, files }: &Meant<'_>) -> Result<Became, CliError> {
         if files.iter().all(|file| file.is_there) {
             return Ok(Became::Written);
@@ -150,6 +142,14 @@ impl Decode {
         }
         Ok(Became::Written)
     }
+}
+
+/// Says which files of a group are lost, and how many.
+fn say_lost(group: &Place, why: &str) -> u64 {
+    for file in &group.head.files {
+        eprintln!("lost {}: {why}", shown(&file.name.join("/")));
+    }
+    group.head.files.len() as u64
 }
 
 /// Whether a file is there already, byte for byte, from a decode that was stopped. Another one of its name is never

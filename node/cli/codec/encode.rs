@@ -26,6 +26,10 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+/// Why a file can't be coded under the name it has.
+const NO_NAME: &str = "this name can't be kept on every machine: letters, digits, spaces and signs but / and \\, in \
+                       UTF-8, at most 32 folders deep";
+
 /// The files of a Series are coded with each other, on all cores. What was coded is decoded again and compared before it
 /// is written. Ahead of them go the previews that each Study would send. A file that is no DICOM, or has no Study or SOP
 /// Instance UID, is refused by name, and the others go on; so is one that can't be read, and then the exit code is 1.
@@ -120,6 +124,7 @@ impl Encode {
         }
     }
 
+    /// Finds the files that are named, and what each is: those that can't be coded are named and left out.
     fn look(&self) -> Result<Looked, CliError> {
         let mut files = Vec::new();
         let mut looked = Looked::default();
@@ -144,12 +149,9 @@ impl Encode {
             };
             match scan(BufReader::new(file), Form::File) {
                 Ok(found) => {
-                    let name = match name_of(&path, named) {
-                        Ok(name) => name,
-                        Err(error) => {
-                            looked.leave_out(&path, &error.to_string().replace("\nhint", ""));
-                            continue;
-                        }
+                    let Some(name) = name_of(&path, named) else {
+                        looked.leave_out(&path, NO_NAME);
+                        continue;
                     };
                     let real = fs::canonicalize(&path).map_err(given(&path))?;
                     match names.insert(name.clone(), real.clone()) {

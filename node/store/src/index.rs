@@ -224,7 +224,8 @@ impl Index {
 }
 
 /// Waits until sled's threads have let go of its files: the last of their tasks may outlive the database, and who opens
-/// the index meanwhile is refused.
+/// the index meanwhile is refused. Asked again and again, because std's lock of a file waits without a limit or not at
+/// all.
 fn wait_until_released(directory: &Path) {
     let Ok(file) = File::open(directory.join("db")) else { return };
     let begun = Instant::now();

@@ -6,12 +6,22 @@ use radmesh_simulations::{
     scenarios, shrink,
 };
 use std::{
-    env, fs, io,
+    env, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{self, ExitCode},
     thread,
     time::Instant,
 };
+
+/// Says one line on standard output. Who reads it may have seen enough (`| head`): that ends the run.
+macro_rules! say {
+    ($($text:tt)*) => {
+        if writeln!(io::stdout().lock(), $($text)*).is_err() {
+            process::exit(1);
+        }
+    };
+}
 
 /// Runs the shipping protocol and store over a simulated world.
 #[derive(Debug, Parser)]
@@ -75,7 +85,7 @@ fn main() -> ExitCode {
     match carry_out(Cli::parse().command) {
         Ok(Tally { run, failed, before }) => {
             let earlier = if before > 0 { format!(" ({before} of them before)") } else { String::new() };
-            println!("{run} seeds run{earlier}, {failed} failed");
+            say!("{run} seeds run{earlier}, {failed} failed");
             if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(error) => {
@@ -117,9 +127,9 @@ fn carry_out(command: Wanted) -> Result<Tally, ScenarioError> {
                 match run(&scenario, seed, Show::Nothing).violation {
                     Some(violation) => {
                         tally.failed += 1;
-                        println!("wrote {}", made_smaller(&scenario, seed, &violation)?.display());
+                        say!("wrote {}", made_smaller(&scenario, seed, &violation)?.display());
                     }
-                    None => println!("{} seed {seed}: every rule held", scenario.name),
+                    None => say!("{} seed {seed}: every rule held", scenario.name),
                 }
             }
         }
@@ -152,8 +162,8 @@ fn all_seeds(
         }
         if let Some(violation) = outcome.violation {
             failed += 1;
-            println!("{name} seed {seed}: FAILED, {}\n  {violation}", outcome.happened);
-            println!("  replay: radmesh-sim replay {name} --seed {seed} --trace");
+            say!("{name} seed {seed}: FAILED, {}\n  {violation}", outcome.happened);
+            say!("  replay: radmesh-sim replay {name} --seed {seed} --trace");
         }
         if done * 10 / left.len() > tenths {
             tenths = done * 10 / left.len();
@@ -164,10 +174,10 @@ fn all_seeds(
     noted?;
     let missing = total.missing_over_all(scenario).filter(|_| !left.is_empty() && before.is_empty());
     if let Some(what) = missing {
-        println!("{name}: FAILED, in no seed were there {what}");
+        say!("{name}: FAILED, in no seed were there {what}");
         failed = left.len() as u64;
     }
-    println!("{name}: {} seeds, {failed} failed, {total}", left.len());
+    say!("{name}: {} seeds, {failed} failed, {total}", left.len());
     tally.run += seeds.len() as u64;
     tally.before += before.len() as u64;
     tally.failed += failed + before.iter().filter(|ended| **ended == Ended::Failed).count() as u64;
@@ -177,15 +187,15 @@ fn all_seeds(
 fn one(name: &str, scenario: &Scenario, seed: u64, show: Show, tally: &mut Tally) {
     let Outcome { happened, trace, violation, .. } = run(scenario, seed, show);
     let state = if violation.is_some() { "FAILED" } else { "ok" };
-    println!("{name} seed {seed}: {state}, {happened}, at rest after {} s, trace {trace}", happened.rest_ms / 1000);
+    say!("{name} seed {seed}: {state}, {happened}, at rest after {} s, trace {trace}", happened.rest_ms / 1000);
     tally.run += 1;
     if let Some(violation) = violation {
         tally.failed += 1;
-        println!("  {violation}");
+        say!("  {violation}");
     }
 }
 
 fn made_smaller(scenario: &Scenario, seed: u64, violation: &Violation) -> io::Result<PathBuf> {
-    let (scenario, seed) = shrink(scenario, seed, violation.rule, |step| println!("still with {step}"));
+    let (scenario, seed) = shrink(scenario, seed, violation.rule, |step| say!("still with {step}"));
     regression::write(&Regression { was: violation.to_string(), seed, scenario })
 }

@@ -11,6 +11,7 @@ use radmesh_protocol::{
     transfer::shelf::Progress,
 };
 use radmesh_store::medium::{Fault, Medium, Name};
+use std::collections::BTreeSet;
 
 impl World<'_> {
     /// One machine can write nothing for a while.
@@ -57,7 +58,7 @@ impl World<'_> {
 
     /// Has every node with a rotten disk check it.
     pub(super) fn verify_rotten(&mut self) -> Result<(), Violation> {
-        let rotten: std::collections::BTreeSet<usize> = self.promises.rotten.iter().map(|(at, _)| *at).collect();
+        let rotten: BTreeSet<usize> = self.promises.rotten.iter().map(|(at, _)| *at).collect();
         rotten.into_iter().try_for_each(|at| self.command(at, Command::Verify).map(drop))
     }
 }
