@@ -6,7 +6,7 @@
 
 use crate::{
     id::{CaseId, Hash, ManifestId, NodeId},
-    roster::{Roster, RosterVersion, Term},
+    roster::{Role, Roster, RosterVersion, Term},
     worklist::item::WorklistItem,
 };
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,18 @@ pub fn wants_of_site(roster: &Roster, site: &NodeId, node: &NodeId) -> Wants {
     }
 }
 
+/// Whether parcels of others may be for a node at all: of a spoke they never are.
+#[must_use]
+pub fn takes_parcels(roster: &Roster, node: &NodeId) -> bool {
+    roster.node(node).is_some_and(|member| member.role != Role::Spoke)
+}
+
+/// Home hub and standby of a site, as far as it has them.
+pub fn custodians(roster: &Roster, site: &NodeId) -> impl Iterator<Item = NodeId> + use<> {
+    let spoke = roster.node(site);
+    spoke.and_then(|spoke| spoke.home).into_iter().chain(spoke.and_then(|spoke| spoke.standby))
+}
+
 /// Why `node` wants the parcels of a case: home hub, standby, a relay on the route, or the node at which the
 /// holder of a granted claim sits.
 #[must_use]
@@ -89,7 +101,6 @@ mod tests {
     use super::*;
     use crate::{
         class::Class,
-        roster::Role,
         worklist::item::CustodyState,
         worklist::scene::{Scene, Who},
     };

@@ -16,7 +16,8 @@ use radmesh_protocol::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt, mem,
+    ops::RangeInclusive,
 };
 
 /// What must hold in every run.
@@ -26,7 +27,7 @@ pub enum Rule {
     Acknowledged,
     /// I2: a custodian whose receipt was read by another has every byte of that parcel, after any crash.
     Receipt,
-    /// I3: reports only grow.
+    /// I3: reports only grow: what a node has taken in it holds.
     ReportsGrow,
     /// I4: no author has two events with one seq.
     OneSeq,
@@ -73,8 +74,13 @@ impl Rule {
 /// What the rules remember of all nodes.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    places: BTreeMap<(NodeId, Incarnation, Scope, u64), EventHash>,
+    places: BTreeMap<(NodeId, (Incarnation, Scope, u64)), EventHash>,
     grants: BTreeMap<(CaseId, Token), EventHash>,
+}
+
+/// The part of a set that is of one machine.
+fn every_of<T, const N: usize>(at: usize, of: fn([u8; N]) -> T) -> RangeInclusive<(usize, T)> {
+    (at, of([0; N]))..=(at, of([0xff; N]))
 }
 
 /// What an event says, whichever life of its author signed it: one whose disk was put back signs anew.
@@ -89,67 +95,88 @@ pub(crate) fn events(machine: &Machine) -> impl Iterator<Item = &Event> {
 }
 
 impl World<'_> {
-    /// After every input of a node.
+    /// After every input of a node: the events that it took in are checked, each once.
     pub(crate) fn check(&mut self, at: usize) -> Result<(), Violation> {
-        let machine = &self.machines[at];
-        let Some(running) = &machine.running else { return Ok(()) };
+        let Some(running) = &mut self.machines[at].running else { return Ok(()) };
+        let fresh = mem::take(&mut running.fresh);
         let held = running.node.logs().len();
-        if held == running.checked {
-            return Ok(());
+        let expected = mem::replace(&mut running.checked, held) + fresh.len();
+        // One whose disk was put back signs anew what nobody has.
+        if held != expected && self.machines[at].past != Past::PutBack {
+            let what = format!("it holds {held} events; it held, and wrote to its disk, {expected}");
+            return Err(Rule::ReportsGrow.broken(&self.machines[at].name, what));
         }
-        let mut reports = BTreeSet::new();
-        for event in events(machine) {
-            let (hash, author) = (event.hash(), event.author());
-            let place = (author, event.incarnation(), event.scope(), event.seq());
-            let by = self.machines.iter().position(|other| other.key.node_id() == author);
-            let by = by.expect("only members write");
-            // What nobody else has seen may be gone after a power cut, and its seq used for something else. So may what a
-            // disk that was put back has of its own, until a peer has shown it its later log.
-            let may_be_anew = by == at && machine.past == Past::PutBack;
-            if by != at {
-                self.promises.told.insert((by, said(event)));
-                self.seen.places.entry(place).or_insert(hash);
-            }
-            if let Some(first) = self.seen.places.get(&place).filter(|first| **first != hash && !may_be_anew) {
-                // Only a peer can show a machine whose disk was put back what it had said, and not every peer knows.
-                if self.machines[by].past != Past::PutBack {
-                    return Err(Rule::OneSeq.broken(&machine.name, format!("{place:?} is {first} and {hash}")));
-                }
-            }
-            match event.body() {
-                Ok(Some(Body::Grant(grant))) => {
-                    let granted = (grant.case, grant.token);
-                    if by != at {
-                        self.seen.grants.entry(granted).or_insert(hash);
+        fresh.iter().try_for_each(|event| self.check_event(at, event))
+    }
+
+    fn check_event(&mut self, at: usize, event: &Event) -> Result<(), Violation> {
+        let (hash, author) = (event.hash(), event.author());
+        let by = self.number_of(&author);
+        let place = (event.incarnation(), event.scope(), event.seq());
+        // What nobody else has seen may be gone after a power cut, and its place used for something else. So may what a
+        // disk that was put back has of its own, until a peer has shown it its later log; and not every peer knows it.
+        let first = self.first_at(at, by, hash, place);
+        if let Some(first) = first.filter(|first| *first != hash && self.machines[by].past != Past::PutBack) {
+            let what = format!("{author}'s {place:?} is {first} and {hash}");
+            return Err(Rule::OneSeq.broken(&self.machines[at].name, what));
+        }
+        if by != at {
+            self.promises.told.insert((by, said(event)));
+        }
+        match event.body() {
+            Ok(Some(Body::Grant(grant))) => {
+                let first = self.first_grant(at, by, hash, (grant.case, grant.token));
+                if let Some(first) = first.filter(|first| *first != hash) {
+                    // In its old life, if it has met nobody who knows of the grant that it has forgotten.
+                    if self.machines[by].past == Past::PutBack {
+                        self.happened.count(Count::TokensTwice);
+                        return Ok(());
                     }
-                    if let Some(first) = self.seen.grants.get(&granted).filter(|first| **first != hash && !may_be_anew)
-                    {
-                        // In its old life, if it has met nobody who knows of the grant that it has forgotten.
-                        if self.machines[by].past == Past::PutBack {
-                            self.happened.count(Count::TokensTwice);
-                            continue;
-                        }
-                        let what = format!("{:?} of {} granted by {first} and {hash}", grant.token, grant.case);
-                        return Err(Rule::OneGrant.broken(&machine.name, what));
-                    }
+                    let what = format!("{:?} of {} granted by {first} and {hash}", grant.token, grant.case);
+                    return Err(Rule::OneGrant.broken(&self.machines[at].name, what));
                 }
-                Ok(Some(Body::Receipt(receipt))) if by != at => {
-                    self.promises.receipted.insert((by, receipt.manifest()));
-                }
-                Ok(Some(Body::Report(_))) => {
-                    reports.insert(said(event));
-                }
-                _ => {}
             }
+            Ok(Some(Body::Receipt(receipt))) if by != at => {
+                self.promises.receipted.insert((by, receipt.manifest()));
+            }
+            _ => {}
         }
-        // One whose disk was put back signs anew what nobody has, which takes it a moment.
-        let gone = running.reports.difference(&reports).next().filter(|_| machine.past != Past::PutBack);
-        if let Some(gone) = gone {
-            return Err(Rule::ReportsGrow.broken(&machine.name, format!("report {gone} is gone")));
-        }
-        let running = self.machines[at].running.as_mut().expect("it was running just now");
-        (running.checked, running.reports) = (held, reports);
         Ok(())
+    }
+
+    /// What was first seen in a place: by another than its author, or by its author in this life.
+    fn first_at(
+        &mut self,
+        at: usize,
+        by: usize,
+        hash: EventHash,
+        place: (Incarnation, Scope, u64),
+    ) -> Option<EventHash> {
+        let author = self.machines[by].key.node_id();
+        let own = &mut self.machines[by].running;
+        if by == at {
+            if let Some(running) = own {
+                running.own.insert(place, hash);
+            }
+            return self.seen.places.get(&(author, place)).copied();
+        }
+        let own = own.as_ref().and_then(|running| running.own.get(&place)).copied();
+        let seen = *self.seen.places.entry((author, place)).or_insert(hash);
+        own.filter(|own| *own != hash).or(Some(seen))
+    }
+
+    /// The same of a token of a case.
+    fn first_grant(&mut self, at: usize, by: usize, hash: EventHash, of: (CaseId, Token)) -> Option<EventHash> {
+        let own = &mut self.machines[by].running;
+        if by == at {
+            if let Some(running) = own {
+                running.own_grants.insert(of, hash);
+            }
+            return self.seen.grants.get(&of).copied();
+        }
+        let own = own.as_ref().and_then(|running| running.own_grants.get(&of)).copied();
+        let seen = *self.seen.grants.entry(of).or_insert(hash);
+        own.filter(|own| *own != hash).or(Some(seen))
     }
 
     /// A machine has answered for an event: what it says is a promise. One whose disk was put back may have taken the
@@ -167,7 +194,7 @@ impl World<'_> {
         let machine = &self.machines[at];
         let held: BTreeSet<Hash> = events(machine).map(said).collect();
         let of = |all: &BTreeSet<(usize, Hash)>| {
-            all.iter().find(|(by, said)| *by == at && !held.contains(said)).map(|(_, said)| *said)
+            all.range(every_of(at, Hash)).find(|(_, said)| !held.contains(said)).map(|(_, said)| *said)
         };
         if let Some(gone) = of(&self.promises.appended) {
             let is_report = self.promises.reports.iter().any(|(_, report)| *report == gone);
@@ -177,12 +204,12 @@ impl World<'_> {
         if let Some(gone) = of(&self.promises.told) {
             return Err(Rule::Told.broken(&machine.name, format!("event {gone} is held by others and gone here")));
         }
-        let announced = self.promises.announced.iter().filter(|(by, _)| *by == at);
-        announced
-            .map(|(_, manifest)| *manifest)
-            .try_for_each(|manifest| self.check_file(at, manifest, Rule::Acknowledged))?;
-        let receipted = self.promises.receipted.iter().filter(|(by, _)| *by == at);
-        receipted.map(|(_, manifest)| *manifest).try_for_each(|manifest| self.check_file(at, manifest, Rule::Receipt))
+        let files = [(&self.promises.announced, Rule::Acknowledged), (&self.promises.receipted, Rule::Receipt)];
+        for (promised, rule) in files {
+            let manifests = promised.range(every_of(at, ManifestId)).map(|(_, manifest)| *manifest);
+            manifests.into_iter().try_for_each(|manifest| self.check_file(at, manifest, rule))?;
+        }
+        Ok(())
     }
 
     /// Reads a parcel's file, chunk by chunk, and compares it with what was sealed.
@@ -201,6 +228,7 @@ impl World<'_> {
                 return Err(rule.broken(&machine.name, what));
             }
         }
+        self.promises.chunks_right.update(|right| right + sealed.len() as u64);
         Ok(())
     }
 }

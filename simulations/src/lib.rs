@@ -6,20 +6,25 @@
 //! One seed is one run, to the byte. `radmesh-sim` is the command.
 
 mod batch;
+mod calendar;
 mod chance;
 mod checks;
+pub mod compare;
 mod disk;
 mod faults;
 mod federation;
 mod happened;
 mod ledger;
+mod line;
 mod machine;
 mod network;
+mod profile;
 mod promises;
 mod reading;
 pub mod regression;
 mod rest;
 mod run;
+pub mod scale;
 mod scenario;
 mod shrink;
 mod studies;
@@ -28,11 +33,12 @@ mod world;
 
 pub use batch::run_seeds;
 pub use checks::{Rule, Violation};
+pub use compare::Figures;
 pub use faults::Kind;
-pub use happened::{Count, Happened};
+pub use happened::{Count, Happened, Kept};
 pub use ledger::{Ended, Ledger};
 pub use regression::Regression;
 pub use run::{Outcome, run};
-pub use scenario::{Faults, Scenario, ScenarioError, Span, scenarios};
+pub use scenario::{ALL, Faults, Links, Power, Readers, Scenario, ScenarioError, Span, Work, scenarios};
 pub use shrink::shrink;
 pub use trace::Show;

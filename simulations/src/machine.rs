@@ -2,8 +2,10 @@
 
 use crate::{chance::Chance, federation::Member, world::FLOOR};
 use radmesh_protocol::{
+    claim::Token,
     envelope::{at_rest::AtRestKey, sign::SigningKey},
-    id::{FederationId, Hash, Incarnation},
+    id::{CaseId, EventHash, FederationId, Incarnation},
+    log::{Event, Scope},
     node::{Answer, CommandId, Node, NodeConfig, Switch},
     record::Work,
     time::{Mono, Now, Wall},
@@ -13,7 +15,7 @@ use radmesh_store::{
     medium::{Medium, Name},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -35,10 +37,14 @@ pub(crate) struct Running {
     /// When it started, in the world's milliseconds: its own monotonic time begins there.
     born: u64,
     clock_error_ms: i64,
+    /// Events that came since the rules were last checked.
+    pub(crate) fresh: Vec<Event>,
     /// Events held when the rules were last checked.
     pub(crate) checked: usize,
-    /// Reports held when the rules were last checked.
-    pub(crate) reports: BTreeSet<Hash>,
+    /// What it has said itself, by place.
+    pub(crate) own: BTreeMap<(Incarnation, Scope, u64), EventHash>,
+    /// Tokens it has given itself.
+    pub(crate) own_grants: BTreeMap<(CaseId, Token), EventHash>,
 }
 
 /// What the thread that owns the disk does.
@@ -156,6 +162,7 @@ impl Machine {
         for record in replay {
             node.replay(record?);
         }
+        let fresh = node.logs().scopes().into_iter().flat_map(|scope| node.logs().events(scope)).cloned().collect();
         node.start(Now { mono: Mono(0), wall: wall(now, self.clock_error_ms) });
         self.running = Some(Running {
             node,
@@ -166,8 +173,10 @@ impl Machine {
             wake: 0,
             born: now,
             clock_error_ms: self.clock_error_ms,
+            fresh,
             checked: 0,
-            reports: BTreeSet::new(),
+            own: BTreeMap::new(),
+            own_grants: BTreeMap::new(),
         });
         Ok(())
     }

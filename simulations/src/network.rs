@@ -8,11 +8,12 @@ use crate::{
     checks::Violation,
     federation::Places,
     happened::Count,
-    scenario::{Scenario, Span},
+    line::Line,
+    scenario::{Links, Scenario, Span, in_turn},
     world::{Event, World},
 };
 use radmesh_protocol::node::{Input, Lane, LinkId};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 /// Milliseconds until a lost link is dialled again.
 const REDIAL_MS: Span = Span { from: 200, to: 2_000 };
@@ -29,10 +30,12 @@ pub(crate) enum Carries {
 /// Two machines that can reach each other.
 #[derive(Debug)]
 pub(crate) struct Edge {
+    /// Who has the line, and what it leads to.
     pub(crate) ends: [usize; 2],
     pub(crate) carries: Carries,
-    rate: u64,
-    delay: u64,
+    pub(crate) line: Line,
+    /// Connections of it that somebody believes in.
+    links: Vec<LinkId>,
 }
 
 /// One connection.
@@ -44,12 +47,16 @@ pub(crate) struct Link {
     believed: [bool; 2],
     /// When each direction has sent all it was given.
     free_at: [u64; 2],
+    /// When what was sent last arrives, in each direction.
+    arrives_at: [u64; 2],
 }
 
 /// Every edge and link.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) edges: Vec<Edge>,
+    /// Edges of each machine.
+    pub(crate) of: Vec<Vec<usize>>,
     links: BTreeMap<LinkId, Link>,
     last: u64,
 }
@@ -63,13 +70,39 @@ impl Network {
             ends.push([relay, hub]);
             ends.extend((places.hubs().start..hub).map(|other| [other, hub]));
         }
-        let edges = ends.into_iter().map(|ends| Edge {
-            ends,
-            carries: Carries::Yes,
-            rate: chance.within(scenario.rate_bytes_per_s),
-            delay: chance.within(scenario.delay_ms),
+        let line = |[from, _]: &[usize; 2]| match &scenario.links {
+            Links::Drawn { rate_bytes_per_s, delay_ms } => {
+                Line::plain(chance.within(*rate_bytes_per_s), chance.within(*delay_ms))
+            }
+            Links::Profiles { spokes, .. } if *from < relay => Line::of(in_turn(spokes, *from)),
+            Links::Profiles { hubs, .. } => Line::of(hubs),
+        };
+        let lines: Vec<Line> = ends.iter().map(line).collect();
+        let mut of = vec![Vec::new(); places.hubs().end];
+        for (edge, ends) in ends.iter().enumerate() {
+            ends.iter().for_each(|end| of[*end].push(edge));
+        }
+        let edge = |(ends, line)| Edge { ends, carries: Carries::Yes, line, links: Vec::new() };
+        Self { edges: ends.into_iter().zip(lines).map(edge).collect(), of, links: BTreeMap::new(), last: 0 }
+    }
+
+    /// The links of an edge.
+    fn on(&mut self, edge: usize, mut each: impl FnMut(LinkId, &mut Link)) {
+        for id in &self.edges[edge].links {
+            each(*id, self.links.get_mut(id).expect("an edge names links that are"));
+        }
+    }
+
+    /// Forgets the links of an edge in which nobody believes any more.
+    fn forget_unbelieved(&mut self, edge: usize) {
+        let links = &mut self.links;
+        self.edges[edge].links.retain(|id| {
+            let is_believed = links[id].believed != [false; 2];
+            if !is_believed {
+                links.remove(id);
+            }
+            is_believed
         });
-        Self { edges: edges.collect(), links: BTreeMap::new(), last: 0 }
     }
 }
 
@@ -88,16 +121,22 @@ impl World<'_> {
             return;
         }
         let side = link.side(&self.network.edges, from);
-        let edge = &self.network.edges[link.edge];
+        let edge = &mut self.network.edges[link.edge];
+        self.happened.bytes += bytes.len() as u64;
+        let Some(takes) = edge.line.takes(side, bytes.len() as u64, self.now, &mut self.chance) else {
+            self.happened.count(Count::OverCap);
+            return;
+        };
         let start = link.free_at[side].max(self.now);
-        link.free_at[side] = start + (bytes.len() as u64 * 1000).div_ceil(edge.rate);
-        let (to, at) = (edge.ends[1 - side], link.free_at[side] + edge.delay);
+        link.free_at[side] = start + takes.sending_ms;
+        link.arrives_at[side] = link.arrives_at[side].max(link.free_at[side] + takes.travelling_ms);
+        let (to, at) = (edge.ends[1 - side], link.arrives_at[side]);
         self.foresee_at(at, Event::Message { to, link: id, lane, bytes });
     }
 
     pub(crate) fn arrive(&mut self, to: usize, id: LinkId, lane: Lane, bytes: Vec<u8>) -> Result<(), Violation> {
-        let link = &self.network.links[&id];
-        if link.carries == Carries::No || !link.believed[link.side(&self.network.edges, to)] {
+        let carries = |link: &&Link| link.carries == Carries::Yes && link.believed[link.side(&self.network.edges, to)];
+        if self.network.links.get(&id).filter(carries).is_none() {
             self.happened.count(Count::MessagesLost);
             return Ok(());
         }
@@ -115,20 +154,23 @@ impl World<'_> {
         let (side, edge) = (link.side(&self.network.edges, at), link.edge);
         link.believed[side] = false;
         link.carries = Carries::No;
-        let Edge { ends, carries, delay, .. } = self.network.edges[edge];
-        if carries == Carries::Yes {
-            self.foresee(delay, Event::LinkEnded { to: ends[1 - side], link: id });
+        let Edge { ends, carries, line, .. } = &self.network.edges[edge];
+        if *carries == Carries::Yes {
+            let (to, after) = (ends[1 - side], line.delay_ms(self.now));
+            self.foresee(after, Event::LinkEnded { to, link: id });
         }
+        self.network.forget_unbelieved(edge);
         self.redial(edge);
     }
 
     pub(crate) fn link_ended(&mut self, to: usize, id: LinkId) -> Result<(), Violation> {
         let Some(link) = self.network.links.get_mut(&id) else { return Ok(()) };
         let (side, edge) = (link.side(&self.network.edges, to), link.edge);
-        if !std::mem::replace(&mut link.believed[side], false) {
+        if !mem::replace(&mut link.believed[side], false) {
             return Ok(());
         }
         link.carries = Carries::No;
+        self.network.forget_unbelieved(edge);
         self.trace.note(self.now, format_args!("{} loses {}", self.machines[to].name, id.0));
         self.redial(edge);
         self.input(to, Input::LinkDown(id))
@@ -141,16 +183,20 @@ impl World<'_> {
 
     /// Connects two machines if either believes it has no link to the other.
     pub(crate) fn dial(&mut self, edge: usize) -> Result<(), Violation> {
+        let mut believed = [false; 2];
+        self.network.on(edge, |_, link| {
+            (0..2).for_each(|side| believed[side] |= link.believed[side]);
+        });
         let Edge { ends, carries, .. } = self.network.edges[edge];
-        let believed = |side: usize| self.network.links.values().any(|link| link.edge == edge && link.believed[side]);
         let up = ends.iter().all(|end| self.machines[*end].running.is_some());
-        if carries == Carries::No || !up || (believed(0) && believed(1)) {
+        if carries == Carries::No || !up || believed == [true; 2] {
             return Ok(());
         }
         self.network.last += 1;
         let id = LinkId(self.network.last);
-        let link = Link { edge, carries: Carries::Yes, believed: [true; 2], free_at: [0; 2] };
+        let link = Link { edge, carries: Carries::Yes, believed: [true; 2], free_at: [0; 2], arrives_at: [0; 2] };
         self.network.links.insert(id, link);
+        self.network.edges[edge].links.push(id);
         self.happened.count(Count::Links);
         self.trace.note(self.now, format_args!("link {} between {ends:?}", id.0));
         for side in [0, 1] {
@@ -168,59 +214,50 @@ impl World<'_> {
 
     /// The links of an edge carry nothing from now on; both ends hear of it.
     pub(crate) fn break_links(&mut self, edge: usize) {
-        let delay = self.network.edges[edge].delay;
-        let ends = self.network.edges[edge].ends;
-        for link in self.silence(edge) {
-            ends.into_iter().for_each(|to| self.foresee(delay, Event::LinkEnded { to, link }));
-        }
+        let after = self.network.edges[edge].line.delay_ms(self.now);
+        self.end_links(edge, after);
     }
 
     /// The links of an edge carry nothing from now on, and nobody hears of it before the system's own timeout.
     pub(crate) fn fall_silent(&mut self, edge: usize) {
-        let ends = self.network.edges[edge].ends;
-        for link in self.silence(edge) {
-            ends.into_iter().for_each(|to| self.foresee(KEEPALIVE_MS, Event::LinkEnded { to, link }));
-        }
+        self.end_links(edge, KEEPALIVE_MS);
     }
 
-    fn silence(&mut self, edge: usize) -> Vec<LinkId> {
-        let links = self.network.links.iter_mut().filter(|(_, link)| link.edge == edge && link.carries == Carries::Yes);
-        links
-            .map(|(id, link)| {
-                link.carries = Carries::No;
-                *id
-            })
-            .collect()
+    fn end_links(&mut self, edge: usize, after: u64) {
+        let ends = self.network.edges[edge].ends;
+        let mut ended = Vec::new();
+        self.network.on(edge, |id, link| {
+            if mem::replace(&mut link.carries, Carries::No) == Carries::Yes {
+                ended.push(id);
+            }
+        });
+        for link in ended {
+            ends.into_iter().for_each(|to| self.foresee(after, Event::LinkEnded { to, link }));
+        }
     }
 
     /// What the links of an edge are given from now on waits for so long first.
     pub(crate) fn stall(&mut self, edge: usize, for_ms: u64) {
-        for link in self.network.links.values_mut().filter(|link| link.edge == edge) {
-            link.free_at = link.free_at.map(|free| free.max(self.now) + for_ms);
-        }
+        let now = self.now;
+        self.network.on(edge, |_, link| link.free_at = link.free_at.map(|free| free.max(now) + for_ms));
     }
 
     /// A machine has lost power: it believes in no link any more. Each peer hears of it, or does not.
     pub(crate) fn forget_links(&mut self, at: usize) {
-        for edge in 0..self.network.edges.len() {
-            let Edge { ends, .. } = self.network.edges[edge];
-            let Some(side) = ends.iter().position(|end| *end == at) else { continue };
+        for edge in self.network.of[at].clone() {
+            let side = usize::from(self.network.edges[edge].ends[1] == at);
             if self.chance.below(2) == 0 {
                 self.break_links(edge);
             } else {
                 self.fall_silent(edge);
             }
-            let links = self.network.links.values_mut().filter(|link| link.edge == edge);
-            links.for_each(|link| link.believed[side] = false);
+            self.network.on(edge, |_, link| link.believed[side] = false);
+            self.network.forget_unbelieved(edge);
         }
     }
 
     /// Dials every edge of a machine.
     pub(crate) fn dial_all(&mut self, at: usize) {
-        for edge in 0..self.network.edges.len() {
-            if self.network.edges[edge].ends.contains(&at) {
-                self.redial(edge);
-            }
-        }
+        self.network.of[at].clone().into_iter().for_each(|edge| self.redial(edge));
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! A promise is what a person acted on: the clinic was told "announced", the reader "signed", a peer read a receipt.
 
+use crate::happened::Kept;
 use radmesh_protocol::id::{CaseId, Hash, ManifestId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// See the module's page.
 #[derive(Debug, Default)]
@@ -22,9 +26,21 @@ pub(crate) struct Promises {
     pub(crate) told: BTreeSet<(usize, Hash)>,
     /// Parcels of which a bit turned over on a machine's disk, until it is mended.
     pub(crate) rotten: BTreeSet<(usize, ManifestId)>,
+    /// Chunks read and found as they were sealed.
+    pub(crate) chunks_right: Cell<u64>,
 }
 
 impl Promises {
+    /// What was promised, and held whenever it was looked at.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            stored: (self.announced.len() + self.appended.len()) as u64,
+            delivered: self.receipted.len() as u64,
+            reported: self.reports.len() as u64,
+            chunks_right: self.chunks_right.get(),
+        }
+    }
+
     /// A machine's disk is lost, or an earlier copy: what it had told nobody is gone with it.
     pub(crate) fn only_told(&mut self, at: usize) {
         let told = &self.told;

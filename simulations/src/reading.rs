@@ -2,7 +2,14 @@
 //!
 //! Who gets the claim signs the final; who is told no signs a preliminary all the same, which must be kept.
 
-use crate::{checks::Violation, federation::reading_key, happened::Count, studies::Asked, world::World};
+use crate::{
+    checks::Violation,
+    federation::reading_key,
+    happened::Count,
+    scenario::Readers,
+    studies::{Asked, LOOK_MS},
+    world::{Event, World},
+};
 use radmesh_protocol::{
     claim::{self, REQUEST_TAG, Request},
     envelope::body::SealedBody,
@@ -14,7 +21,10 @@ use radmesh_protocol::{
     wire,
     worklist::item::{CustodyState, WorklistItem},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 /// What a reader does next with a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,48 +37,85 @@ enum Step {
 #[derive(Debug)]
 pub(crate) struct Room {
     at: usize,
+    /// Cases that may be this reader's to go on with.
+    open: BTreeSet<CaseId>,
     /// Commands without an answer, by case.
     asked: BTreeMap<CaseId, (Asked, Step)>,
+    /// Whether its next look is foreseen.
+    is_roused: bool,
+}
+
+/// What a look at a case came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// Look again.
+    Open,
+    /// Nothing is to be done before it changes.
+    Done,
 }
 
 impl Room {
     /// The reader of the hub at this place.
     pub(crate) const fn new(at: usize) -> Self {
-        Self { at, asked: BTreeMap::new() }
+        Self { at, open: BTreeSet::new(), asked: BTreeMap::new(), is_roused: false }
     }
 }
 
 impl World<'_> {
-    pub(crate) fn room_works(&mut self, room: usize) -> Result<(), Violation> {
-        let at = self.rooms[room].at;
-        let person = self.federation.readers[room].person_id();
-        let life = self.machines[at].life;
-        let Some(running) = &self.machines[at].running else { return Ok(()) };
-        let items = running.node.worklist().items().filter(|item| item.custody >= CustodyState::Delivered);
-        let items: Vec<WorklistItem> = items.cloned().collect();
-        for item in items {
-            if let Some((asked, step)) = self.rooms[room].asked.get(&item.case).copied().filter(|(a, _)| a.life == life)
-            {
-                let Some(answer) = self.answer(at, asked.id) else { continue };
-                self.rooms[room].asked.remove(&item.case);
-                if let Answer::Appended(hash) = answer {
-                    let said = self.appended(at, &hash);
-                    if matches!(step, Step::Sign { .. }) {
-                        self.promises.reports.extend(said.map(|said| (item.case, said)));
-                        self.happened.count(Count::Reports);
-                    }
-                }
-                continue;
-            }
-            let Some(step) = next_step(&item, person) else { continue };
-            let command = match step {
-                Step::Claim => self.claim(room, &item),
-                Step::Sign { status, claim } => self.sign(room, &item, status, claim),
-            };
-            let asked = self.asks(at, command)?;
-            self.rooms[room].asked.insert(item.case, (asked, step));
+    /// Has a reader look at cases, soon.
+    pub(crate) fn look_at(&mut self, room: usize, cases: impl IntoIterator<Item = CaseId>) {
+        let Some(reader) = self.rooms.get_mut(room) else { return };
+        reader.open.extend(cases);
+        if !reader.open.is_empty() && !mem::replace(&mut reader.is_roused, true) {
+            self.foresee(LOOK_MS, Event::Room { room });
         }
+    }
+
+    pub(crate) fn room_works(&mut self, room: usize) -> Result<(), Violation> {
+        self.rooms[room].is_roused = false;
+        if self.machines[self.rooms[room].at].running.is_none() {
+            return Ok(());
+        }
+        for case in self.rooms[room].open.clone() {
+            if self.look(room, &case)? == Looked::Done {
+                self.rooms[room].open.remove(&case);
+            }
+        }
+        self.look_at(room, []);
         Ok(())
+    }
+
+    fn look(&mut self, room: usize, case: &CaseId) -> Result<Looked, Violation> {
+        let at = self.rooms[room].at;
+        let life = self.machines[at].life;
+        let Some(running) = &self.machines[at].running else { return Ok(Looked::Open) };
+        let item = running.node.worklist().item(case).filter(|item| item.custody >= CustodyState::Delivered);
+        let Some(item) = item.cloned() else { return Ok(Looked::Done) };
+        let spoke = self.number_of(&item.site);
+        self.seen_delivered(spoke, case);
+        if self.scenario.readers == Readers::TakeTheirOwn && self.federation.homes[spoke] != at {
+            return Ok(Looked::Done);
+        }
+        if let Some((asked, step)) = self.rooms[room].asked.get(case).copied().filter(|(asked, _)| asked.life == life) {
+            let Some(answer) = self.answer(at, asked.id) else { return Ok(Looked::Open) };
+            self.rooms[room].asked.remove(case);
+            if let Answer::Appended(hash) = answer {
+                let said = self.appended(at, &hash);
+                if matches!(step, Step::Sign { .. }) {
+                    self.promises.reports.extend(said.map(|said| (*case, said)));
+                    self.happened.count(Count::Reports);
+                }
+            }
+            return Ok(Looked::Open);
+        }
+        let Some(step) = next_step(&item, self.federation.readers[room].person_id()) else { return Ok(Looked::Done) };
+        let command = match step {
+            Step::Claim => self.claim(room, &item),
+            Step::Sign { status, claim } => self.sign(room, &item, status, claim),
+        };
+        let asked = self.asks(at, command)?;
+        self.rooms[room].asked.insert(*case, (asked, step));
+        Ok(Looked::Open)
     }
 
     fn claim(&mut self, room: usize, item: &WorklistItem) -> Command {
@@ -83,8 +130,7 @@ impl World<'_> {
 
     fn sign(&mut self, room: usize, item: &WorklistItem, status: Status, claim: Option<claim::Token>) -> Command {
         let text = ReportText::new("no fracture", "Dr Banda").expect("a text a reader may sign");
-        let spoke = self.machines.iter().position(|machine| machine.key.node_id() == item.site);
-        let spoke = spoke.expect("a case is of a member's site");
+        let spoke = self.number_of(&item.site);
         let of = |at: usize| reading_key(&self.machines[at].key).public();
         let (origin, home) = (of(spoke), of(self.federation.homes[spoke]));
         let sealed = SealedBody::seal(&text.encode(), &[origin, home], &self.federation.id, &mut self.chance.rng);

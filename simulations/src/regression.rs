@@ -44,7 +44,8 @@ pub fn regressions() -> Result<Vec<(String, Regression)>, ScenarioError> {
 /// It can't be read, or does not fit.
 pub fn read(path: &Path) -> Result<(String, Regression), ScenarioError> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((name, toml::from_str(&fs::read_to_string(path)?)?))
+    let regression: Regression = toml::from_str(&fs::read_to_string(path)?)?;
+    Ok((name, Regression { scenario: regression.scenario.checked()?, ..regression }))
 }
 
 /// Writes one, under a name that says the rule and the seed, for a person to give it a better one.

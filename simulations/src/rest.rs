@@ -9,10 +9,10 @@ use crate::{
     world::World,
 };
 use radmesh_protocol::{
-    id::Hash,
+    id::{CaseId, Hash},
     log::{Scope, body::Body},
     transfer::shelf::Progress,
-    worklist::item::{CustodyState, WorklistItem},
+    worklist::item::CustodyState,
 };
 use radmesh_store::medium::Survives;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,9 +78,35 @@ impl World<'_> {
         if let Some((at, manifest)) = self.promises.rotten.first() {
             return Err(Rule::Mended.broken(&self.machines[*at].name, format!("parcel {manifest} is still rotten")));
         }
-        self.alive().into_iter().try_for_each(|at| self.check_promises(at))?;
+        // What is soon looked at first: most looks find something missing.
+        if let Some(clinic) = self.clinics.iter().find(|clinic| !clinic.is_done()) {
+            return Err(Rule::Rests.broken(&self.machines[clinic.at].name, "not every Study is closed"));
+        }
+        self.clinics.iter().try_for_each(|clinic| self.same_events(clinic))?;
+        let reports = self.reports_by_clinic();
+        self.clinics.iter().try_for_each(|clinic| self.site_at_rest(clinic, &reports[clinic.at]))?;
         self.forks_are_known()?;
-        self.clinics.iter().try_for_each(|clinic| self.site_at_rest(clinic))
+        self.alive().into_iter().try_for_each(|at| self.check_promises(at))
+    }
+
+    /// Reports that were signed, by the clinic whose case it is.
+    fn reports_by_clinic(&self) -> Vec<Vec<Hash>> {
+        let clinic_of = |case: &CaseId| self.clinics.iter().position(|clinic| clinic.has(case));
+        let mut by_clinic = vec![Vec::new(); self.clinics.len()];
+        for (case, report) in &self.promises.reports {
+            by_clinic[clinic_of(case).expect("a report is of a clinic's case")].push(*report);
+        }
+        by_clinic
+    }
+
+    /// All who hold a site's events hold the same.
+    fn same_events(&self, clinic: &Clinic) -> Result<(), Violation> {
+        let scope = Scope::Site(self.machines[clinic.at].key.node_id());
+        let node = |at: usize| &self.machines[at].running.as_ref().expect("all run at rest").node;
+        let digest = node(clinic.at).logs().digest(scope);
+        let mut holders = self.federation.holders_of(clinic.at).filter(|at| self.machines[*at].past != Past::Destroyed);
+        let other = holders.find(|at| node(*at).logs().digest(scope) != digest);
+        other.map_or(Ok(()), |at| Err(Rule::Equal.broken(&self.machines[at].name, "holds other events than the spoke")))
     }
 
     /// Q4: of whom two events have one seq, or two grants one token, everybody says so.
@@ -106,27 +132,19 @@ impl World<'_> {
         Ok(())
     }
 
-    fn site_at_rest(&self, clinic: &Clinic) -> Result<(), Violation> {
+    fn site_at_rest(&self, clinic: &Clinic, reports: &[Hash]) -> Result<(), Violation> {
         let (spoke, home) = (clinic.at, self.federation.homes[clinic.at]);
-        if !clinic.is_done() {
-            return Err(Rule::Rests.broken(&self.machines[spoke].name, "not every Study is closed"));
-        }
-        let site = self.machines[spoke].key.node_id();
         let node = |at: usize| &self.machines[at].running.as_ref().expect("all run at rest").node;
-        let items_at = |at: usize| node(at).worklist().items().filter(|item| item.site == site).collect::<Vec<_>>();
-        let items = items_at(spoke);
         let alive = |at: &usize| self.machines[*at].past != Past::Destroyed;
-        for at in self.federation.holders_of(spoke).filter(alive) {
-            let name = &self.machines[at].name;
-            if node(at).logs().digest(Scope::Site(site)) != node(spoke).logs().digest(Scope::Site(site)) {
-                return Err(Rule::Equal.broken(name, "holds other events than the spoke"));
-            }
-            if items_at(at) != items {
-                return Err(Rule::Equal.broken(name, "shows another worklist than the spoke"));
+        let holders: Vec<usize> = self.federation.holders_of(spoke).filter(alive).collect();
+        for study in &clinic.studies {
+            let item = node(spoke).worklist().item(&study.case);
+            if let Some(at) = holders.iter().find(|at| node(**at).worklist().item(&study.case) != item) {
+                return Err(Rule::Equal.broken(&self.machines[*at].name, "shows another worklist than the spoke"));
             }
         }
         self.delivered(clinic, home)?;
-        self.reported(clinic, &items)
+        self.reported(clinic, reports)
     }
 
     /// Q2.
@@ -150,16 +168,18 @@ impl World<'_> {
     }
 
     /// Q3.
-    fn reported(&self, clinic: &Clinic, at_spoke: &[&WorklistItem]) -> Result<(), Violation> {
-        let name = &self.machines[clinic.at].name;
-        let held: BTreeSet<Hash> = events(&self.machines[clinic.at]).map(said).collect();
-        let mut signed = self.promises.reports.iter().filter(|(case, _)| clinic.has(case));
-        if let Some((_, gone)) = signed.find(|(_, report)| !held.contains(report)) {
-            return Err(Rule::Reported.broken(name, format!("report {gone} was signed and is not here")));
+    fn reported(&self, clinic: &Clinic, signed: &[Hash]) -> Result<(), Violation> {
+        let spoke = &self.machines[clinic.at];
+        let held: BTreeSet<Hash> = events(spoke).map(said).collect();
+        if let Some(gone) = signed.iter().find(|report| !held.contains(report)) {
+            return Err(Rule::Reported.broken(&spoke.name, format!("report {gone} was signed and is not here")));
         }
         // Whoever was given the case signs: a Study without a report still has its reader before it.
-        let is_read = |case| at_spoke.iter().any(|item| item.case == case && item.standing.is_some());
-        let unread = clinic.studies.iter().find(|study| !is_read(study.case));
-        unread.map_or(Ok(()), |study| Err(Rule::Reported.broken(name, format!("case {} has no report", study.case))))
+        let worklist = spoke.running.as_ref().expect("all run at rest").node.worklist();
+        let is_read = |case| worklist.item(case).is_some_and(|item| item.standing.is_some());
+        let unread = clinic.studies.iter().find(|study| !is_read(&study.case));
+        unread.map_or(Ok(()), |study| {
+            Err(Rule::Reported.broken(&spoke.name, format!("case {} has no report", study.case)))
+        })
     }
 }

@@ -29,5 +29,6 @@ pub fn run(scenario: &Scenario, seed: u64, show: Show) -> Outcome {
         .run_until(scenario.faults_for_ms)
         .and_then(|()| world.come_to_rest())
         .and_then(|()| world.happened.as_planned(scenario));
+    world.happened.kept = world.promises.kept();
     Outcome { happened: world.happened, trace: world.trace.hash(), lines: world.trace.lines, violation: ended.err() }
 }

@@ -2,8 +2,12 @@
 //!
 //! Each is a file of `simulations/scenarios/`, compiled in, so that a replay command means the same everywhere.
 
-use crate::faults::Kind;
-use serde::{Deserialize, Serialize};
+use crate::{
+    checks::Violation,
+    faults::Kind,
+    profile::{self, DAY_MS},
+};
+use serde::{Deserialize, Serialize, de::Error as _};
 use std::{collections::BTreeMap, io};
 
 /// A range of numbers, both ends included; written `[from, to]`.
@@ -50,22 +54,125 @@ pub struct Scenario {
     pub spokes: usize,
     /// Hubs, each with a reader: a spoke's home is the one of its number, its standby the next.
     pub hubs: usize,
-    /// Studies a spoke sends.
-    pub studies: u64,
-    /// Parcels of a Study.
-    pub parcels: Span,
-    /// Packed bytes of a parcel.
-    pub packed_bytes: Span,
-    /// Milliseconds from one Study to the next.
-    pub study_every_ms: Span,
-    /// Bytes a second of a link, one way.
-    pub rate_bytes_per_s: Span,
-    /// Milliseconds from end to end of a link, one way.
-    pub delay_ms: Span,
+    /// Which cases a reader takes.
+    #[serde(default)]
+    pub readers: Readers,
     /// Milliseconds from the start in which faults happen.
     pub faults_for_ms: u64,
-    /// What goes wrong.
+    /// What connects them.
+    pub links: Links,
+    /// What a spoke sends.
+    pub work: Work,
+    /// What keeps them running; without it, power that never fails by itself.
+    pub power: Option<Power>,
+    /// What goes wrong besides.
+    #[serde(default)]
     pub faults: BTreeMap<Kind, Faults>,
+}
+
+/// Which cases a reader takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readers {
+    /// All that she sees: every case is asked for at every hub.
+    #[default]
+    TakeAll,
+    /// Those of her own hub's clinics.
+    TakeTheirOwn,
+}
+
+/// What connects the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Links {
+    /// Links that nothing but a fault ends, each drawn from the seed.
+    Drawn {
+        /// Bytes a second, one way.
+        rate_bytes_per_s: Span,
+        /// Milliseconds from end to end, one way.
+        delay_ms: Span,
+    },
+    /// Links as `simulations/profiles/links.toml` describes them, with their outages, by day and by night.
+    Profiles {
+        /// Of the spokes, in turn.
+        spokes: Vec<String>,
+        /// Of relay and hubs.
+        hubs: String,
+    },
+}
+
+/// What a spoke sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Work {
+    /// Studies drawn from the seed.
+    Drawn {
+        /// Of each spoke.
+        studies: u64,
+        /// Parcels of a Study.
+        parcels: Span,
+        /// Packed bytes of a parcel.
+        packed_bytes: Span,
+        /// Milliseconds from one Study to the next.
+        every_ms: Span,
+    },
+    /// Studies as a profile says, hour by hour, for as long as faults happen.
+    Profiles {
+        /// Of the spokes, in turn.
+        spokes: Vec<String>,
+        /// Packed bytes that stand for 10^6 bytes received.
+        bytes_per_mb: u64,
+    },
+}
+
+/// Power as `simulations/profiles/links.toml` describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Power {
+    /// Of the spokes, in turn.
+    pub spokes: Vec<String>,
+    /// Of relay and hubs.
+    pub hubs: String,
+}
+
+impl Scenario {
+    /// The same with other numbers of spokes and days; its name says so.
+    pub fn resize(&mut self, spokes: Option<usize>, days: Option<u64>) {
+        if let Some(spokes) = spokes {
+            self.spokes = spokes;
+            self.name += &format!("-{spokes}-spokes");
+        }
+        if let Some(days) = days {
+            self.faults_for_ms = days * DAY_MS;
+            self.name += &format!("-{days}-days");
+        }
+    }
+
+    /// Looks up every profile that it names.
+    pub(crate) fn checked(self) -> Result<Self, toml::de::Error> {
+        let named = |names: &[String]| match names {
+            [] => Err(toml::de::Error::custom("name at least one profile for the spokes")),
+            _ => Ok(()),
+        };
+        if let Links::Profiles { spokes, hubs } = &self.links {
+            named(spokes)?;
+            spokes.iter().chain([hubs]).try_for_each(|name| profile::link(name).map(drop))?;
+        }
+        if let Work::Profiles { spokes, .. } = &self.work {
+            named(spokes)?;
+            spokes.iter().try_for_each(|name| profile::workload(name).map(drop))?;
+        }
+        if let Some(Power { spokes, hubs }) = &self.power {
+            named(spokes)?;
+            spokes.iter().chain([hubs]).try_for_each(|name| profile::power(name).map(drop))?;
+        }
+        Ok(self)
+    }
+}
+
+/// What a list of profiles gives to the `number`-th.
+pub(crate) fn in_turn(names: &[String], number: usize) -> &str {
+    &names[number % names.len()]
 }
 
 /// A scenario that can't be run.
@@ -77,6 +184,9 @@ pub enum ScenarioError {
     /// A file can't be read or written.
     #[error("{0}")]
     File(#[from] io::Error),
+    /// A rule did not hold.
+    #[error("{0}")]
+    Broken(Box<Violation>),
     /// A scenario is replayed from a seed.
     #[error("say which seed with --seed")]
     NoSeed,
@@ -103,14 +213,24 @@ const FILES: [&str; 11] = [
     include_str!("../scenarios/tampering.toml"),
     include_str!("../scenarios/lost_hub.toml"),
 ];
+/// Names every scenario but the large ones.
+pub const ALL: &str = "all";
+/// Those that take minutes a seed: run when they are named, not with all.
+const LARGE: [&str; 1] = [include_str!("../scenarios/fleet.toml")];
 
-/// The scenarios of this name, or every one for `all`.
+/// The scenarios of this name, or every one of seconds a seed for `all`.
 ///
 /// # Errors
 /// [`ScenarioError`] for an unknown name or a file that does not fit.
 pub fn scenarios(name: &str) -> Result<Vec<Scenario>, ScenarioError> {
-    let all = FILES.iter().map(|text| toml::from_str(text)).collect::<Result<Vec<Scenario>, _>>()?;
+    let read = |text: &&str| toml::from_str::<Scenario>(text).and_then(Scenario::checked);
+    let small = FILES.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if name == ALL {
+        return Ok(small);
+    }
+    let large = LARGE.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let all: Vec<Scenario> = small.into_iter().chain(large).collect();
     let known = all.iter().map(|scenario| scenario.name.as_str()).collect::<Vec<_>>().join(", ");
-    let found: Vec<Scenario> = all.into_iter().filter(|scenario| name == "all" || scenario.name == name).collect();
-    if found.is_empty() { Err(ScenarioError::Unknown { name: name.to_owned(), known }) } else { Ok(found) }
+    let found = all.into_iter().find(|scenario| scenario.name == name);
+    found.map(|scenario| vec![scenario]).ok_or_else(|| ScenarioError::Unknown { name: name.to_owned(), known })
 }

@@ -6,7 +6,7 @@
 use crate::{
     checks::Rule,
     run::run,
-    scenario::{Scenario, Span},
+    scenario::{Scenario, Span, Work},
     trace::Show,
 };
 
@@ -43,14 +43,30 @@ fn simpler(scenario: &Scenario) -> Vec<(String, Scenario)> {
     for kind in scenario.faults.keys() {
         add(format!("without {kind:?}"), &|other| other.faults.retain(|other, _| other != kind));
     }
-    let (spokes, studies) = (scenario.spokes.div_ceil(2), scenario.studies.div_ceil(2));
+    let spokes = scenario.spokes.div_ceil(2);
     add(format!("{spokes} spokes"), &|other| other.spokes = spokes);
     if scenario.hubs > 1 {
         add(format!("{} hubs", scenario.hubs - 1), &|other| other.hubs -= 1);
     }
-    add(format!("{studies} Studies"), &|other| other.studies = studies);
-    add("one parcel a Study".to_owned(), &|other| other.parcels = Span { from: 1, to: 1 });
-    add("small parcels".to_owned(), &|other| other.packed_bytes = Span { from: 2000, to: 2000 });
+    if let Work::Drawn { studies, .. } = scenario.work {
+        let half = studies.div_ceil(2);
+        add(format!("{half} Studies"), &|other| {
+            if let Work::Drawn { studies, .. } = &mut other.work {
+                *studies = half;
+            }
+        });
+        add("one parcel a Study".to_owned(), &|other| {
+            if let Work::Drawn { parcels, .. } = &mut other.work {
+                *parcels = Span { from: 1, to: 1 };
+            }
+        });
+        add("small parcels".to_owned(), &|other| {
+            if let Work::Drawn { packed_bytes, .. } = &mut other.work {
+                *packed_bytes = Span { from: 2000, to: 2000 };
+            }
+        });
+    }
+    add("power that never fails by itself".to_owned(), &|other| other.power = None);
     if scenario.faults_for_ms > SHORT_MS {
         let half = scenario.faults_for_ms / 2;
         add(format!("{half} ms of faults"), &|other| other.faults_for_ms = half);

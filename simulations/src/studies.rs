@@ -4,12 +4,14 @@
 //! they do: a part whose file is there is announced again, one whose file is gone is sealed again.
 
 use crate::{
+    calendar::{BUSY_MAX, busy},
     chance::Chance,
     checks::{Rule, Violation},
     federation::region,
     machine::{Machine, Running},
-    scenario::Scenario,
-    world::World,
+    profile::{self, DAY_MS, Examinations},
+    scenario::{Scenario, Work, in_turn},
+    world::{Event, World},
 };
 use radmesh_protocol::{
     class::Class,
@@ -26,6 +28,10 @@ use radmesh_protocol::{
     },
 };
 use radmesh_store::{Store, WriteError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 /// A command and the life of the machine that was given it.
 #[derive(Debug, Clone, Copy)]
@@ -60,38 +66,110 @@ pub(crate) struct Study {
     closing: Closing,
 }
 
+/// How far a Study is, as people see it.
+#[derive(Debug)]
+struct Watched {
+    begins: u64,
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    Delivered,
+    Reported,
+}
+
+/// Milliseconds from one look of a room at what it has open to the next.
+pub(crate) const LOOK_MS: u64 = 500;
+
 /// Every Study of one spoke.
 #[derive(Debug)]
 pub(crate) struct Clinic {
     /// Its spoke.
     pub(crate) at: usize,
+    /// In the order in which they begin.
     pub(crate) studies: Vec<Study>,
+    /// How far each is, as people see it.
+    watched: BTreeMap<CaseId, Watched>,
+    /// Studies that have begun.
+    begun: usize,
+    /// Of these, those that are not closed.
+    open: BTreeSet<usize>,
+    /// Whether its next look is foreseen.
+    is_roused: bool,
 }
 
 impl Clinic {
     pub(crate) fn new(at: usize, scenario: &Scenario, chance: &mut Chance) -> Self {
-        let mut begins = 3_000;
-        let studies = (0..scenario.studies).map(|_| {
-            begins += chance.within(scenario.study_every_ms);
-            let parts = (0..chance.within(scenario.parcels))
-                .map(|_| Part::Unsealed { packed_bytes: chance.within(scenario.packed_bytes) });
-            let parts = parts.collect();
-            let class = [Class::Stat, Class::Urgent, Class::Routine][chance.below(3)];
-            Study { case: CaseId(chance.bytes()), class, begins, parts, closing: Closing::Open }
-        });
-        Self { at, studies: studies.collect() }
+        let studies = match &scenario.work {
+            Work::Drawn { studies, parcels, packed_bytes, every_ms } => {
+                let mut begins = 3_000;
+                let study = |_| {
+                    begins += chance.within(*every_ms);
+                    let parts = (0..chance.within(*parcels)).map(|_| chance.within(*packed_bytes)).collect();
+                    let class = [Class::Stat, Class::Urgent, Class::Routine][chance.below(3)];
+                    Study::new(CaseId(chance.bytes()), class, begins, parts)
+                };
+                (0..*studies).map(study).collect()
+            }
+            Work::Profiles { spokes, bytes_per_mb } => {
+                by_the_hour(in_turn(spokes, at), *bytes_per_mb, scenario.faults_for_ms, chance)
+            }
+        };
+        Self::of(at, studies)
+    }
+
+    fn of(at: usize, studies: Vec<Study>) -> Self {
+        let watched = |study: &Study| (study.case, Watched { begins: study.begins, seen: Seen::Nothing });
+        let watched = studies.iter().map(watched).collect();
+        Self { at, studies, watched, begun: 0, open: BTreeSet::new(), is_roused: false }
+    }
+
+    /// Notes that a case was seen to be so far; how long that took, the first time.
+    fn sees(&mut self, case: &CaseId, seen: Seen, now: u64) -> Option<u64> {
+        let watched = self.watched.get_mut(case).filter(|watched| watched.seen < seen)?;
+        watched.seen = seen;
+        Some(now - watched.begins)
     }
 
     pub(crate) fn has(&self, case: &CaseId) -> bool {
-        self.studies.iter().any(|study| study.case == *case)
+        self.watched.contains_key(case)
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.studies.iter().all(|study| matches!(study.closing, Closing::Closed))
+        self.begun == self.studies.len() && self.open.is_empty()
     }
 }
 
+/// Studies as a workload says: a Poisson stream that is as busy as the hour, thinned from the busiest.
+fn by_the_hour(name: &str, bytes_per_mb: u64, for_ms: u64, chance: &mut Chance) -> Vec<Study> {
+    let workload = profile::workload(name).expect("a scenario's profiles were looked up when it was read");
+    let mut studies = Vec::new();
+    for Examinations { per_day, mb } in workload.into_values() {
+        let mut now = 0;
+        loop {
+            // `busy` counts in thousandths of an average day.
+            now += chance.exponential(DAY_MS * 1000 / (per_day * BUSY_MAX));
+            if now >= for_ms {
+                break;
+            }
+            if (chance.below(BUSY_MAX as usize) as u64) < busy(now) {
+                let class = if chance.below(100) < 8 { Class::Urgent } else { Class::Routine };
+                studies.push(Study::new(CaseId(chance.bytes()), class, now, vec![(mb * bytes_per_mb).max(1)]));
+            }
+        }
+    }
+    studies.sort_by_key(|study| study.begins);
+    studies
+}
+
 impl Study {
+    fn new(case: CaseId, class: Class, begins: u64, parts: Vec<u64>) -> Self {
+        let parts = parts.into_iter().map(|packed_bytes| Part::Unsealed { packed_bytes }).collect();
+        Self { case, class, begins, parts, closing: Closing::Open }
+    }
+
     /// Parcels announced, in order.
     pub(crate) fn parcels(&self) -> impl Iterator<Item = ManifestId> + '_ {
         self.parts.iter().filter_map(|part| match part {
@@ -102,17 +180,67 @@ impl Study {
 }
 
 impl World<'_> {
-    pub(crate) fn clinic_works(&mut self, clinic: usize) -> Result<(), Violation> {
-        let at = self.clinics[clinic].at;
-        let mut studies = std::mem::take(&mut self.clinics[clinic].studies);
-        let worked = studies.iter_mut().try_for_each(|study| self.study_goes_on(at, study));
-        self.clinics[clinic].studies = studies;
-        worked
+    /// Has the rooms of a machine look at what they have.
+    pub(crate) fn rouse(&mut self, at: usize) {
+        let places = self.federation.places;
+        if places.spokes().contains(&at) && at < self.clinics.len() {
+            self.rouse_clinic(at);
+        } else if places.hubs().contains(&at) {
+            let Some(running) = &self.machines[at].running else { return };
+            let cases: Vec<CaseId> = running.node.worklist().items().map(|item| item.case).collect();
+            self.look_at(at - places.hubs().start, cases);
+        }
+    }
+
+    pub(crate) fn rouse_clinic(&mut self, clinic: usize) {
+        if !mem::replace(&mut self.clinics[clinic].is_roused, true) {
+            self.foresee(LOOK_MS, Event::Clinic { clinic });
+        }
+    }
+
+    /// Goes on with what is open, and comes again while something is, or when the next Study begins.
+    pub(crate) fn clinic_works(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.now;
+        let clinic = &mut self.clinics[number];
+        clinic.is_roused = false;
+        let at = clinic.at;
+        let begun = clinic.studies[clinic.begun..].iter().take_while(|study| study.begins <= now).count();
+        clinic.open.extend(clinic.begun..clinic.begun + begun);
+        clinic.begun += begun;
+        let (open, mut studies) = (clinic.open.clone(), mem::take(&mut clinic.studies));
+        let worked = open.iter().try_for_each(|number| self.study_goes_on(at, &mut studies[*number]));
+        let clinic = &mut self.clinics[number];
+        clinic.studies = studies;
+        clinic.open.retain(|open| !matches!(clinic.studies[*open].closing, Closing::Closed));
+        worked?;
+        let clinic = &self.clinics[number];
+        if !clinic.open.is_empty() {
+            self.rouse_clinic(number);
+        } else if let Some(next) = clinic.studies.get(clinic.begun) {
+            self.foresee_at(next.begins, Event::Clinic { clinic: number });
+            self.clinics[number].is_roused = true;
+        }
+        Ok(())
+    }
+
+    /// A case of a clinic has changed: whether its report is back.
+    pub(crate) fn clinic_hears(&mut self, at: usize, case: &CaseId) {
+        let Some(running) = self.machines[at].running.as_ref() else { return };
+        let is_back = running.node.worklist().item(case).is_some_and(|item| item.standing.is_some());
+        let clinic = self.clinics.get_mut(at).filter(|_| is_back);
+        let after = clinic.and_then(|clinic| clinic.sees(case, Seen::Reported, self.now));
+        self.happened.reported_ms.extend(after);
+    }
+
+    /// A reader has seen that a case is delivered.
+    pub(crate) fn seen_delivered(&mut self, spoke: usize, case: &CaseId) {
+        let after = self.clinics[spoke].sees(case, Seen::Delivered, self.now);
+        self.happened.delivered_ms.extend(after);
     }
 
     fn study_goes_on(&mut self, at: usize, study: &mut Study) -> Result<(), Violation> {
         let joined = |running: &Running| running.node.roster().home_hub(&running.node.id()).is_some();
-        if self.now < study.begins || !self.machines[at].running.as_ref().is_some_and(joined) {
+        if !self.machines[at].running.as_ref().is_some_and(joined) {
             return Ok(());
         }
         for part in &mut study.parts {

@@ -6,11 +6,12 @@
 use crate::{
     chance::Chance,
     checks::{Rule, Seen, Violation},
-    faults::Kind,
+    faults::{Kind, mains::Cuts},
     federation::Federation,
     happened::Happened,
     machine::Machine,
     network::Network,
+    profile::DAY_MS,
     promises::Promises,
     reading::Room,
     scenario::Scenario,
@@ -18,15 +19,18 @@ use crate::{
     trace::{Show, Trace},
 };
 use radmesh_protocol::{
-    node::{Answer, Command, CommandId, Input, Lane, LinkId, Output},
-    record::Stored,
+    id::NodeId,
+    log,
+    node::{Answer, Command, CommandId, Input, Lane, LinkId, Notice, Output},
+    record::{Record, Stored, Work},
 };
 use std::collections::BTreeMap;
 
 /// Milliseconds since 1970 at which a run begins: for display only, as everywhere.
 pub(crate) const FLOOR: u64 = 1_790_000_000_000;
-/// Events of a run at most: more is a node that never rests.
+/// Events of a run at most, and more for each machine and day: beyond it a node never rests.
 const EVENTS_MAX: u64 = 3_000_000;
+const EVENTS_A_DAY_MAX: u64 = 100_000;
 /// Wakes of one node in one millisecond at most: more is a node that spins.
 const WAKES_MAX: u32 = 200;
 
@@ -48,7 +52,11 @@ pub(crate) enum Event {
     Wake { at: usize, life: u64, number: u64 },
     Blow { at: usize, life: u64 },
     Restart { at: usize },
-    Rooms,
+    LineBreaks { edge: usize, number: usize },
+    MainsFail { at: usize, cuts: Cuts },
+    BatteryEmpty { at: usize, down_ms: u64 },
+    Clinic { clinic: usize },
+    Room { room: usize },
 }
 
 /// See the module's page.
@@ -62,6 +70,7 @@ pub(crate) struct World<'a> {
     pub(crate) happened: Happened,
     pub(crate) federation: Federation,
     pub(crate) machines: Vec<Machine>,
+    numbers: BTreeMap<NodeId, usize>,
     pub(crate) network: Network,
     pub(crate) clinics: Vec<Clinic>,
     pub(crate) rooms: Vec<Room>,
@@ -76,7 +85,8 @@ impl<'a> World<'a> {
         let mut chance = Chance::new(seed);
         let federation = Federation::new(scenario, &mut chance);
         let places = federation.places;
-        let machines = federation.members.iter().map(|member| Machine::new(member, &mut chance)).collect();
+        let machines: Vec<Machine> =
+            federation.members.iter().map(|member| Machine::new(member, &mut chance)).collect();
         let mut world = Self {
             scenario,
             now: 0,
@@ -84,6 +94,7 @@ impl<'a> World<'a> {
             foreseen: 0,
             trace: Trace::new(show),
             happened: Happened::default(),
+            numbers: machines.iter().enumerate().map(|(at, machine)| (machine.key.node_id(), at)).collect(),
             machines,
             network: Network::new(scenario, places, &mut chance),
             clinics: places.spokes().map(|at| Clinic::new(at, scenario, &mut chance)).collect(),
@@ -99,7 +110,7 @@ impl<'a> World<'a> {
             world.boot(at)?;
         }
         (0..world.network.edges.len()).for_each(|edge| world.foresee(10, Event::Dial { edge }));
-        world.foresee(1_000, Event::Rooms);
+        (0..world.clinics.len()).for_each(|clinic| world.rouse_clinic(clinic));
         world.first_faults();
         Ok(world)
     }
@@ -120,13 +131,18 @@ impl<'a> World<'a> {
             self.now = entry.key().0;
             let event = entry.remove();
             self.happened.events += 1;
-            if self.happened.events > EVENTS_MAX {
-                return Err(Rule::Rests.broken("world", format!("{EVENTS_MAX} events and still not at rest")));
+            if self.happened.events > self.events_max() {
+                let what = format!("{} events and still not at rest", self.happened.events);
+                return Err(Rule::Rests.broken("world", what));
             }
             self.happen(event)?;
         }
         self.now = until;
         Ok(())
+    }
+
+    fn events_max(&self) -> u64 {
+        EVENTS_MAX + EVENTS_A_DAY_MAX * self.machines.len() as u64 * (self.now / DAY_MS)
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
@@ -154,7 +170,17 @@ impl<'a> World<'a> {
             Event::Wake { at, life, number } if self.lives(at, life) => self.wake(at, number),
             Event::Blow { at, life } if self.lives(at, life) => self.blow(at),
             Event::Restart { at } => self.restart(at),
-            Event::Rooms => self.rooms(),
+            Event::LineBreaks { edge, number } => {
+                self.line_breaks(edge, number);
+                Ok(())
+            }
+            Event::MainsFail { at, cuts } => {
+                self.mains_fail(at, cuts);
+                Ok(())
+            }
+            Event::BatteryEmpty { at, down_ms } => self.battery_empty(at, down_ms),
+            Event::Clinic { clinic } => self.clinic_works(clinic),
+            Event::Room { room } => self.room_works(room),
             // Of a life that is over.
             Event::DiskTurn { .. }
             | Event::DiskCommit { .. }
@@ -194,7 +220,14 @@ impl<'a> World<'a> {
     pub(crate) fn drain(&mut self, at: usize) -> Result<(), Violation> {
         while let Some(output) = self.machines[at].running.as_mut().and_then(|running| running.node.poll_output()) {
             match output {
-                Output::Disk(work) => self.queue_work(at, work),
+                Output::Disk(work) => {
+                    if let (Work::Persist(_, Record::Event(bytes)), Some(running)) =
+                        (&work, &mut self.machines[at].running)
+                    {
+                        running.fresh.push(log::Event::parse(bytes).expect("a node keeps events"));
+                    }
+                    self.queue_work(at, work);
+                }
                 Output::Send { link, lane, bytes } => self.send(at, link, lane, bytes),
                 Output::Reset { link, reason } => self.reset(at, link, reason),
                 Output::WakeAt(mono) => {
@@ -210,8 +243,9 @@ impl<'a> World<'a> {
                         running.answers.insert(id, answer.clone());
                     });
                 }
-                // No gossip here; the rooms look at the folds every half second.
-                Output::Publish(_) | Output::GossipVerdict { .. } | Output::Notice(_) => {}
+                Output::Notice(notice) => self.notice(at, &notice),
+                // No gossip here.
+                Output::Publish(_) | Output::GossipVerdict { .. } => {}
             }
         }
         self.check(at)
@@ -230,9 +264,19 @@ impl<'a> World<'a> {
         self.machines[at].running.as_mut().and_then(|running| running.answers.remove(&id))
     }
 
-    fn rooms(&mut self) -> Result<(), Violation> {
-        self.foresee(500, Event::Rooms);
-        (0..self.clinics.len()).try_for_each(|clinic| self.clinic_works(clinic))?;
-        (0..self.rooms.len()).try_for_each(|room| self.room_works(room))
+    /// The machine of this node.
+    pub(crate) fn number_of(&self, node: &NodeId) -> usize {
+        self.numbers[node]
+    }
+
+    /// What a node tells its rooms.
+    fn notice(&mut self, at: usize, notice: &Notice) {
+        match notice {
+            Notice::Case(case) if self.federation.places.hubs().contains(&at) => {
+                self.look_at(at - self.federation.places.hubs().start, [*case]);
+            }
+            Notice::Case(case) => self.clinic_hears(at, case),
+            Notice::Roster | Notice::ParcelComplete(_) | Notice::PoolKey | Notice::Faulted => {}
+        }
     }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use radmesh_simulations::{
-    Count, Ended, Kind, Ledger, Regression, Rule, Show, regression::regressions, run, run_seeds, scenarios, shrink,
+    Count, Ended, Figures, Kind, Ledger, Regression, Rule, Show, Work, regression::regressions, run, run_seeds, scale,
+    scenarios, shrink,
 };
 use std::{collections::BTreeSet, fs};
 
@@ -75,7 +76,9 @@ fn a_ledger_knows_what_its_own_build_has_run_whatever_a_power_cut_left_of_its_la
 fn a_failing_run_is_made_smaller_and_fails_by_the_same_rule() {
     // Without a Study nobody signs a report, and a run must show one.
     let mut scenario = scenarios("district").unwrap().remove(0);
-    scenario.studies = 0;
+    if let Work::Drawn { studies, .. } = &mut scenario.work {
+        *studies = 0;
+    }
     let failing = run(&scenario, 1, Show::Nothing).violation.unwrap();
     assert_eq!(failing.rule, Rule::Happened);
     let (small, seed) = shrink(&scenario, 1, failing.rule, |_| {});
@@ -83,4 +86,39 @@ fn a_failing_run_is_made_smaller_and_fails_by_the_same_rule() {
     assert!(small.spokes == 1 && small.hubs == 1 && !small.faults.contains_key(&Kind::Cuts), "{small:?}");
     let kept = Regression { was: failing.to_string(), seed, scenario: small };
     assert_eq!(toml::from_str::<Regression>(&toml::to_string(&kept).unwrap()).unwrap(), kept);
+}
+
+#[test]
+fn a_small_fleet_keeps_every_promise_with_the_outages_and_power_cuts_of_its_profiles() {
+    let mut fleet = scenarios("fleet").unwrap().remove(0);
+    fleet.resize(Some(6), Some(3));
+    let outcome = run(&fleet, 1, Show::Nothing);
+    assert_eq!(outcome.violation, None);
+    let happened = outcome.happened;
+    // Three days of six health centres, each with six films a day.
+    assert!((80..140).contains(&happened.reported_ms.len()), "{happened}");
+    assert_eq!(happened.reported_ms.len(), happened.delivered_ms.len());
+    assert_eq!(happened.of(Count::Reports), happened.reported_ms.len() as u64);
+    for count in [Count::Outages, Count::MainsFailures, Count::Stalls] {
+        assert!(happened.of(count) > 0, "{happened}");
+    }
+    assert!(
+        happened.kept.chunks_right >= 3 * happened.kept.delivered && happened.kept.stored > happened.kept.delivered
+    );
+}
+
+#[test]
+fn figures_are_read_as_they_are_written() {
+    let outcome = run(&scenarios("two_hubs").unwrap()[0], 1, Show::Nothing);
+    let figures = Figures::of(&outcome);
+    assert_eq!(figures.to_string().parse::<Figures>().unwrap(), figures);
+    assert!("1 2 3".parse::<Figures>().is_err() && "1 2 3 4 5 x".parse::<Figures>().is_err());
+}
+
+#[test]
+fn what_an_event_costs_is_drawn() {
+    let costs = scale::costs(&[2, 4], 1, |_| {}).unwrap();
+    let picture = scale::picture(&costs, 1);
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
+    assert!(costs[0].spokes == 2 && costs.iter().all(|cost| cost.micros() > 0.0 && cost.events > 1_000), "{costs:?}");
 }

@@ -87,6 +87,7 @@ impl Node {
         let parcel = self.shelf.add(manifest);
         let ranges = Ranges::whole(parcel.bytes());
         parcel.replay_have(&ranges);
+        self.unsettled.insert(name);
         self.keep(Record::Have { manifest: name, ranges });
         self.waiting.announcing.insert(name, (id, sealed));
         self.checks.want(name, When::Soon);

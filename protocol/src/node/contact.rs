@@ -24,6 +24,8 @@ const DIGEST_EVERY: Millis = Millis::from_secs(300);
 pub(super) struct Contact {
     pub(super) link: LinkId,
     pub(super) peer: NodeId,
+    /// Whether parcels may be for the peer.
+    pub(super) takes_parcels: bool,
     pub(super) stage: Stage,
     /// Whether our HELLO was answered.
     pub(super) answered: Answered,
@@ -86,10 +88,11 @@ pub(super) enum Due {
 }
 
 impl Contact {
-    pub(super) fn new(link: LinkId, peer: NodeId, now: Mono) -> Self {
+    pub(super) fn new(link: LinkId, peer: NodeId, takes_parcels: bool, now: Mono) -> Self {
         Self {
             link,
             peer,
+            takes_parcels,
             stage: Stage::Greeting,
             answered: Answered::No,
             bulk: Pace::default(),

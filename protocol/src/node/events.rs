@@ -405,8 +405,7 @@ impl Node {
         for manifest in parcels {
             self.reconsider(&manifest);
         }
-        let links: Vec<LinkId> = self.contacts.keys().copied().collect();
-        links.into_iter().for_each(|link| self.make_offers(link));
+        self.make_all_offers();
     }
 }
 

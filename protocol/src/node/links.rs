@@ -8,6 +8,7 @@ use super::{
     contact::{Contact, Stage},
 };
 use crate::{
+    custody,
     id::NodeId,
     limits::CREDIT_BYTES_MAX,
     log::scope,
@@ -30,7 +31,7 @@ impl Node {
         self.carry_out(space);
         let ours = scope::held_by(&self.roster, &self.id);
         let shared = ours.into_iter().filter(|s| scope::holds(&self.roster, &peer, *s) == scope::Holding::Yes);
-        let mut contact = Contact::new(link, peer, now.mono);
+        let mut contact = Contact::new(link, peer, custody::takes_parcels(&self.roster, &peer), now.mono);
         contact.shared = shared.collect();
         let hello = Hello {
             version: VERSION,

@@ -2,6 +2,7 @@
 
 use super::{Node, Notice, Output, contact::Contact};
 use crate::{
+    custody,
     id::{CaseId, NodeId},
     limits::CTL_MESSAGE_BYTES_MAX,
     log::scope,
@@ -79,6 +80,8 @@ impl Node {
         let links: Vec<(LinkId, NodeId, RosterVersion)> =
             self.contacts.values().map(|c| (c.link, c.peer, c.roster)).collect();
         for (link, peer, theirs) in links {
+            let takes_parcels = custody::takes_parcels(&self.roster, &peer);
+            self.contacts.get_mut(&link).into_iter().for_each(|contact| contact.takes_parcels = takes_parcels);
             if self.roster.node(&peer).is_some_and(|member| !member.standing.holds()) {
                 self.reset(link, "the peer was revoked", now);
                 continue;

@@ -114,6 +114,8 @@ pub struct Node {
     unopened: BTreeMap<(LinkId, ManifestId), crate::class::Class>,
     /// Parcels of which bytes were lost here: peers are asked who has them.
     mending: BTreeSet<ManifestId>,
+    /// Parcels on the shelf that others may still want.
+    unsettled: BTreeSet<ManifestId>,
     receipted: BTreeSet<ManifestId>,
     announced: BTreeSet<ManifestId>,
     /// Scopes with events that peers have not been told of, and where these came from.
@@ -152,6 +154,7 @@ impl Node {
             durable: BTreeMap::new(),
             unopened: BTreeMap::new(),
             mending: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
             receipted: BTreeSet::new(),
             announced: BTreeSet::new(),
             fresh: BTreeMap::new(),

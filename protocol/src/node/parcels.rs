@@ -4,7 +4,7 @@
 //! or standby hub is an event like any other: signed after the whole file was read back, sent after it is on disk.
 //! Source: `protocol/SPEC.md`, Messages and Custody.
 
-use super::{LinkId, Node, Notice, Output, answers::Announcing};
+use super::{LinkId, Node, Notice, Output, answers::Announcing, contact::Contact};
 use crate::{
     class::Class,
     custody::{self, Receipt, Wants},
@@ -67,6 +67,7 @@ impl Node {
         if self.shelf.get(&id).is_none() {
             self.keep(Record::Manifest(bytes.to_vec()));
             self.shelf.add(manifest);
+            self.unsettled.insert(id);
         }
         self.receiver.want(id, class);
         self.receiver.offered(&id, link);
@@ -86,12 +87,10 @@ impl Node {
     /// What a spoke announces and does not send is bounded: a manifest is small, and the parcel it asks room for is not.
     fn has_room_for(&self, manifest: &Manifest) -> bool {
         let core = manifest.core();
-        let to_come = self.shelf.iter().filter(|(id, parcel)| {
-            let of_spoke = parcel.manifest().core().signer == core.signer;
-            of_spoke && parcel.progress() == Progress::Partial && !self.mending.contains(id)
-        });
-        let (count, bytes) =
-            to_come.fold((0, core.sealed_bytes), |(n, all), (_, parcel)| (n + 1, all + parcel.bytes()));
+        let to_come = self.receiver.wanted().filter(|id| !self.mending.contains(id));
+        let parcels = to_come.filter_map(|id| self.shelf.get(id));
+        let of_spoke = parcels.filter(|parcel| parcel.manifest().core().signer == core.signer);
+        let (count, bytes) = of_spoke.fold((0, core.sealed_bytes), |(n, all), parcel| (n + 1, all + parcel.bytes()));
         count < INCOMPLETE_MAX && bytes <= INCOMPLETE_BYTES_MAX
     }
 
@@ -285,12 +284,13 @@ impl Node {
     pub(super) fn reconsider(&mut self, manifest: &ManifestId) {
         let Some(parcel) = self.shelf.get(manifest) else { return };
         let (class, order) = (self.class_of(parcel.manifest()), parcel.order());
-        let peers: Vec<(LinkId, bool)> = self
-            .contacts
-            .values()
-            .filter(|contact| contact.is_open())
-            .map(|contact| (contact.link, self.should_offer(manifest, &contact.peer)))
-            .collect();
+        let peers: Vec<(LinkId, bool)> =
+            self.takers().map(|contact| (contact.link, self.should_offer(manifest, &contact.peer))).collect();
+        if self.is_settled(parcel.manifest()) {
+            self.unsettled.remove(manifest);
+        } else {
+            self.unsettled.insert(*manifest);
+        }
         for (link, should) in peers {
             let Some(contact) = self.contacts.get_mut(&link) else { continue };
             contact.sender.reclass(manifest, class);
@@ -306,6 +306,30 @@ impl Node {
         }
     }
 
+    /// Whether nobody may want a parcel any more: all its custodians have signed for it, and none but them reads it.
+    fn is_settled(&self, manifest: &Manifest) -> bool {
+        let core = manifest.core();
+        let item = self.worklist.item_of(&core.case, &core.signer);
+        let Some((item, parcel)) = item.and_then(|item| Some((item, item.parcels.get(&manifest.id())?))) else {
+            return false;
+        };
+        let mut custodians = custody::custodians(&self.roster, &core.signer);
+        let reader = item.claim_granted_at();
+        let read_elsewhere = reader.is_some_and(|reader| !parcel.receipts.contains_key(&reader));
+        !read_elsewhere && custodians.all(|custodian| parcel.receipts.contains_key(&custodian))
+    }
+
+    /// Open links to peers that parcels may be for: a spoke takes nobody's.
+    fn takers(&self) -> impl Iterator<Item = &Contact> {
+        self.contacts.values().filter(|contact| contact.is_open() && contact.takes_parcels)
+    }
+
+    /// Offers every taker what waits for it.
+    pub(super) fn make_all_offers(&mut self) {
+        let links: Vec<LinkId> = self.takers().map(|contact| contact.link).collect();
+        links.into_iter().for_each(|link| self.make_offers(link));
+    }
+
     /// Everything on the shelf may be wanted by others, or need a receipt: the roster has changed.
     pub(super) fn reconsider_shelf(&mut self, now: Now) {
         let all: Vec<ManifestId> = self.shelf.iter().map(|(id, _)| *id).collect();
@@ -313,16 +337,17 @@ impl Node {
             self.reconsider(manifest);
             self.sign_for(manifest, now);
         }
-        let links: Vec<LinkId> = self.contacts.keys().copied().collect();
-        links.into_iter().for_each(|link| self.make_offers(link));
+        self.make_all_offers();
     }
 
     /// Offers a peer what it should want.
     pub(super) fn offer_shelf(&mut self, link: LinkId) {
-        let Some(peer) = self.contacts.get(&link).map(|contact| contact.peer) else { return };
-        let wanted = self.shelf.iter().filter(|(id, _)| self.should_offer(id, &peer));
+        let taker = self.contacts.get(&link).filter(|contact| contact.takes_parcels);
+        let Some(peer) = taker.map(|contact| contact.peer) else { return };
+        let wanted = self.unsettled.iter().filter(|id| self.should_offer(id, &peer));
+        let wanted = wanted.filter_map(|id| Some((*id, self.shelf.get(id)?)));
         let wanted: Vec<(ManifestId, Class, u64)> =
-            wanted.map(|(id, parcel)| (*id, self.class_of(parcel.manifest()), parcel.order())).collect();
+            wanted.map(|(id, parcel)| (id, self.class_of(parcel.manifest()), parcel.order())).collect();
         let Some(contact) = self.contacts.get_mut(&link) else { return };
         let memory = self.memories.entry(peer).or_default();
         for (manifest, class, order) in wanted {

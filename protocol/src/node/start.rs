@@ -60,6 +60,7 @@ impl Node {
         let cases: Vec<(CaseId, NodeId)> = self.worklist.items().map(|item| (item.case, item.site)).collect();
         self.changed.extend(cases);
         let all: Vec<ManifestId> = self.shelf.iter().map(|(id, _)| *id).collect();
+        self.unsettled.extend(&all);
         for manifest in all {
             self.start_parcel(manifest);
         }

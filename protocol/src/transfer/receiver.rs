@@ -197,6 +197,11 @@ impl Receiver {
         self.fetches.get(manifest).is_some_and(|fetch| fetch.from.is_some() && !fetch.is_dry())
     }
 
+    /// Parcels that are to come here, or to be mended.
+    pub fn wanted(&self) -> impl Iterator<Item = &ManifestId> {
+        self.fetches.keys()
+    }
+
     /// Whether the peer on a link owes us bytes, so that its silence means something.
     #[must_use]
     pub fn expects(&self, link: LinkId) -> bool {

@@ -2,8 +2,8 @@
 
 use clap::{Parser, Subcommand};
 use radmesh_simulations::{
-    Ended, Happened, Ledger, Outcome, Regression, Scenario, ScenarioError, Show, Violation, regression, run, run_seeds,
-    scenarios, shrink,
+    ALL, Ended, Figures, Happened, Kept, Ledger, Outcome, Regression, Scenario, ScenarioError, Show, Violation,
+    compare, regression, run, run_seeds, scale, scenarios, shrink,
 };
 use std::{
     env, fs,
@@ -50,6 +50,12 @@ enum Wanted {
         /// Notes each seed in this file, and runs none that is there, run by this very build.
         #[arg(long, value_name = "FILE")]
         ledger: Option<PathBuf>,
+        /// Spokes, in place of the scenario's.
+        #[arg(long)]
+        spokes: Option<usize>,
+        /// Days in which faults happen, in place of the scenario's time.
+        #[arg(long)]
+        days: Option<u64>,
     },
     /// Runs one seed again.
     Replay {
@@ -61,6 +67,36 @@ enum Wanted {
         /// Prints every event.
         #[arg(long)]
         trace: bool,
+    },
+    /// Runs the same seeds of two scenarios, or of two builds, and prints the medians side by side.
+    Compare {
+        /// A scenario's name, or the file of one; `BUILD:SCENARIO` has another build of radmesh-sim run it.
+        one: String,
+        /// The other.
+        other: String,
+        /// Seeds of each.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+    },
+    /// Prints a line a seed, for `compare`: its figures in the order of their heads.
+    Figures {
+        /// A scenario's name, or the file of one.
+        scenario: String,
+        /// Seeds.
+        #[arg(long)]
+        seeds: u64,
+    },
+    /// Runs the fleet with more and more spokes, and prints what an event costs.
+    Scale {
+        /// How many.
+        #[arg(long, value_delimiter = ',', default_value = "10,30,100,300,1000")]
+        spokes: Vec<usize>,
+        /// Days of each.
+        #[arg(long, default_value_t = 1)]
+        days: u64,
+        /// A picture of it (SVG).
+        #[arg(long, value_name = "FILE")]
+        plot: Option<PathBuf>,
     },
     /// Makes a failing run smaller and writes it to simulations/regressions.
     Shrink {
@@ -79,11 +115,16 @@ struct Tally {
     failed: u64,
     /// Of those run, in an earlier sitting.
     before: u64,
+    /// The promises of all of them.
+    kept: Kept,
 }
 
 fn main() -> ExitCode {
     match carry_out(Cli::parse().command) {
-        Ok(Tally { run, failed, before }) => {
+        // Nothing that is counted.
+        Ok(Tally { run: 0, .. }) => ExitCode::SUCCESS,
+        Ok(Tally { run, failed, before, kept }) => {
+            say!("{kept}");
             let earlier = if before > 0 { format!(" ({before} of them before)") } else { String::new() };
             say!("{run} seeds run{earlier}, {failed} failed");
             if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) }
@@ -98,27 +139,34 @@ fn main() -> ExitCode {
 fn carry_out(command: Wanted) -> Result<Tally, ScenarioError> {
     let mut tally = Tally::default();
     match command {
-        Wanted::Run { scenario, seeds, first_seed, jobs, ledger } => {
+        Wanted::Run { scenario, seeds, first_seed, jobs, ledger, spokes, days } => {
             let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
             let mut ledger = ledger.map(|path| Ledger::open(&path, &fs::read(env::current_exe()?)?)).transpose()?;
             let seeds: Vec<u64> = (first_seed..first_seed.saturating_add(seeds)).collect();
-            if scenario == "all" {
+            if scenario == ALL {
                 for (name, once) in regression::regressions()? {
                     one(&name, &once.scenario, once.seed, Show::Nothing, &mut tally);
                 }
             }
-            for scenario in scenarios(&scenario)? {
+            for mut scenario in scenarios(&scenario)? {
+                scenario.resize(spokes, days);
                 all_seeds(&scenario, &seeds, jobs, ledger.as_mut(), &mut tally)?;
             }
         }
         Wanted::Replay { scenario, seed, trace } => {
             let show = if trace { Show::Lines } else { Show::Nothing };
-            if Path::new(&scenario).extension().is_some_and(|end| end == "toml") {
-                let (name, once) = regression::read(Path::new(&scenario))?;
-                one(&name, &once.scenario, seed.unwrap_or(once.seed), show, &mut tally);
-            } else {
-                let seed = seed.ok_or(ScenarioError::NoSeed)?;
-                scenarios(&scenario)?.iter().for_each(|scenario| one(&scenario.name, scenario, seed, show, &mut tally));
+            let Once { name, scenario, seed: its } = named(&scenario)?;
+            one(&name, &scenario, seed.or(its).ok_or(ScenarioError::NoSeed)?, show, &mut tally);
+        }
+        Wanted::Compare { one, other, seeds } => compare::side_by_side([&one, &other], seeds)?,
+        Wanted::Figures { scenario, seeds } => {
+            let Once { scenario, .. } = named(&scenario)?;
+            (1..=seeds).for_each(|seed| say!("{}", Figures::of(&run(&scenario, seed, Show::Nothing))));
+        }
+        Wanted::Scale { spokes, days, plot } => {
+            let costs = scale::costs(&spokes, days, |cost| say!("{cost}"))?;
+            if let Some(plot) = plot {
+                fs::write(&plot, scale::picture(&costs, days))?;
             }
         }
         Wanted::Shrink { scenario, seed } => {
@@ -135,6 +183,22 @@ fn carry_out(command: Wanted) -> Result<Tally, ScenarioError> {
         }
     }
     Ok(tally)
+}
+
+/// A scenario that was named, with the seed of one that once failed.
+struct Once {
+    name: String,
+    scenario: Scenario,
+    seed: Option<u64>,
+}
+
+fn named(name: &str) -> Result<Once, ScenarioError> {
+    if Path::new(name).extension().is_some_and(|end| end == "toml") {
+        let (name, Regression { seed, scenario, .. }) = regression::read(Path::new(name))?;
+        return Ok(Once { name, scenario, seed: Some(seed) });
+    }
+    let scenario = scenarios(name)?.into_iter().next().expect("a name that is known has a scenario");
+    Ok(Once { name: name.to_owned(), scenario, seed: None })
 }
 
 /// Runs the seeds; if the scenario's own fault never happened in any of them, they have shown nothing.
@@ -179,6 +243,7 @@ fn all_seeds(
     }
     say!("{name}: {} seeds, {failed} failed, {total}", left.len());
     tally.run += seeds.len() as u64;
+    tally.kept.add(&total.kept);
     tally.before += before.len() as u64;
     tally.failed += failed + before.iter().filter(|ended| **ended == Ended::Failed).count() as u64;
     Ok(())
@@ -189,6 +254,7 @@ fn one(name: &str, scenario: &Scenario, seed: u64, show: Show, tally: &mut Tally
     let state = if violation.is_some() { "FAILED" } else { "ok" };
     say!("{name} seed {seed}: {state}, {happened}, at rest after {} s, trace {trace}", happened.rest_ms / 1000);
     tally.run += 1;
+    tally.kept.add(&happened.kept);
     if let Some(violation) = violation {
         tally.failed += 1;
         say!("  {violation}");

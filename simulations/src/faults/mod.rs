@@ -7,6 +7,7 @@ mod clocks;
 mod disks;
 mod hub;
 mod links;
+pub(crate) mod mains;
 mod power;
 mod tampering;
 
@@ -77,6 +78,7 @@ impl World<'_> {
             let after = self.chance.within(faults.every_ms);
             self.foresee(after, Event::Strike(kind));
         }
+        self.first_breaks();
     }
 
     /// One fault of a kind, and when the next one comes.

@@ -94,6 +94,7 @@ impl World<'_> {
         if self.machines[at].past == Past::Whole {
             self.check_promises(at)?;
         }
+        self.rouse(at);
         self.drain(at)?;
         let joined = self.machines[at].running.as_ref().is_some_and(|r| r.node.roster().genesis().is_some());
         if !joined {

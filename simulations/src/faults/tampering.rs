@@ -24,11 +24,7 @@ impl World<'_> {
         if !std::mem::take(&mut self.machines[at].is_dishonest) {
             return;
         }
-        for edge in 0..self.network.edges.len() {
-            if self.network.edges[edge].ends.contains(&at) {
-                self.break_links(edge);
-            }
-        }
+        self.network.of[at].clone().into_iter().for_each(|edge| self.break_links(edge));
     }
 
     /// What a machine sends in place of this message.
