@@ -5,7 +5,7 @@
 
 use multiaddr::Multiaddr;
 use radmesh_dimse::AeTitle;
-use radmesh_protocol::roster::Role;
+use radmesh_protocol::{roster::Role, transfer::scrub::Share};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{
     fmt::Display,
@@ -35,7 +35,31 @@ pub(crate) struct RawConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spoke: Option<SpokeConfig>,
     #[serde(default)]
+    store: StoreConfig,
+    #[serde(default)]
     network: Network,
+}
+
+/// What the store does by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreConfig {
+    /// Per cent of the disk's time in which everything is read back in turn; 0 for never.
+    #[serde(deserialize_with = "scrub")]
+    pub(crate) scrub_percent: u8,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { scrub_percent: 1 }
+    }
+}
+
+impl StoreConfig {
+    /// The share that the core takes.
+    pub(crate) fn scrub(&self) -> Share {
+        Share::per_cent(self.scrub_percent).expect("it was checked when it was read")
+    }
 }
 
 /// The spoke's section.
@@ -91,6 +115,7 @@ pub(crate) struct Config {
     pub(crate) role: Role,
     pub(crate) listen: Vec<Multiaddr>,
     pub(crate) spoke: Option<SpokeConfig>,
+    pub(crate) store: StoreConfig,
     pub(crate) network: Network,
 }
 
@@ -144,6 +169,7 @@ impl RawConfig {
                 unknown_sop_classes: false,
                 modalities: Vec::new(),
             }),
+            store: StoreConfig::default(),
             network: Network::default(),
         }
     }
@@ -161,11 +187,11 @@ impl Config {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             Flaw::Line { line: before.matches('\n').count() + 1, rule: error.message().replace('\n', "; ") }
         })?;
-        let RawConfig { name, role, listen, spoke, network } = raw;
+        let RawConfig { name, role, listen, spoke, store, network } = raw;
         match (&spoke, role) {
             (None, Role::Spoke) => Err(Flaw::NoSpokeSection),
             (Some(_), Role::Hub | Role::Relay) => Err(Flaw::SpokeSection { role }),
-            _ => Ok(Self { name, role, listen, spoke, network }),
+            _ => Ok(Self { name, role, listen, spoke, store, network }),
         }
     }
 
@@ -195,6 +221,12 @@ fn quiet_period<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let (least, most) = (QUIET_PERIOD_S.start(), QUIET_PERIOD_S.end());
     let rule = || D::Error::custom(format!("quiet_period_s = {seconds}: it is {least} to {most}"));
     QUIET_PERIOD_S.contains(&seconds).then_some(seconds).ok_or_else(rule)
+}
+
+fn scrub<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let share = u8::deserialize(from)?;
+    let rule = || D::Error::custom(format!("scrub_percent = {share}: it is 0, for no scrub, to 50"));
+    Share::per_cent(share).map(|_| share).ok_or_else(rule)
 }
 
 #[cfg(test)]
@@ -238,6 +270,7 @@ mod tests {
             ("/tcp/4001", "/tcp/port", "port"),
             ("0.0.0.0:11112", "0.0.0.0", "socket address"),
             ("gossip = true", "gossip = yes", "must be quoted"),
+            ("scrub_percent = 1", "scrub_percent = 51", "for no scrub, to 50"),
         ] {
             let (line, rule) = flaw(from, to);
             let said = format!("{to}: on the line {line:?}: {rule}");

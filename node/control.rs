@@ -68,6 +68,8 @@ pub(crate) enum Request {
     Manifest { id: String },
     /// Checks every byte.
     Verify,
+    /// What is damaged and has not come again.
+    Missing,
     /// The roster file changed.
     RosterChanged,
 }

@@ -4,12 +4,13 @@
 //! say about patients goes to the person at this socket and into no log. The core is never held while something is
 //! computed or waited for: its driver, and with it every link, would wait too.
 
+mod checking;
 mod claiming;
 mod socket;
 mod status;
 
 use crate::{
-    cli::{CliError, VerifyOutcome},
+    cli::CliError,
     clock::Clock,
     control::{Reply, Request, Wire},
     keystore::ReadingKeys,
@@ -135,6 +136,7 @@ impl Desk {
                 value(&self.read(|node| node.manifest(&id).map(|manifest| manifest.bytes().to_vec())))
             }
             Request::Verify => self.verify(),
+            Request::Missing => self.missing(),
             Request::RosterChanged => {
                 let roster = crate::cli::roster_of(&self.dir)?;
                 let statements = roster.statements_after(&[]).map(<[u8]>::to_vec).collect();
@@ -228,14 +230,6 @@ impl Desk {
             hint.map_or(refused.clone(), |hint| refused.hint(hint))
         })?;
         value(&bytes)
-    }
-
-    fn verify(&self) -> Result<Value, CliError> {
-        let journal = self.store.check_journal();
-        match self.command(Command::Verify)? {
-            Answer::Verified { parcels, damaged } => value(&VerifyOutcome::of(journal, parcels, &damaged)),
-            other => Err(CliError::internal(format!("the core answered a check with {other:?}"))),
-        }
     }
 }
 

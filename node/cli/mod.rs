@@ -31,7 +31,7 @@ mod worklist;
 pub(crate) use claim::{ClaimOutcome, First};
 pub(crate) use passphrase::wrong;
 pub(crate) use print::seconds;
-pub(crate) use verify::Outcome as VerifyOutcome;
+pub(crate) use verify::{Holder, Missing, Outcome as VerifyOutcome};
 
 use crate::config::ConfigError;
 use clap::{Args, Parser, Subcommand};

@@ -19,6 +19,7 @@ use radmesh_protocol::{
     node::{NodeConfig, Switch},
     record::Record,
     roster::Role,
+    transfer::scrub::Share,
 };
 use radmesh_store::Memory;
 use std::time::Duration;
@@ -46,6 +47,7 @@ async fn run(seed: u8, ministry: &Ministry, disk: &Arc<Memory>, listen: &str) ->
         incarnation: Incarnation([seed; 8]),
         reserve: Incarnation([seed + 100; 8]),
         floor: BUILT,
+        scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,
         push: Switch::On,

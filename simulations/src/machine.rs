@@ -9,6 +9,7 @@ use radmesh_protocol::{
     node::{Answer, CommandId, Node, NodeConfig, Switch},
     record::Work,
     time::{Mono, Now, Wall},
+    transfer::scrub::Share,
 };
 use radmesh_store::{
     Faulty, OpenError, Settings, Store,
@@ -19,6 +20,11 @@ use std::{
     sync::Arc,
 };
 
+/// Of the disk's time, in per cent, as it ships.
+const SCRUB: Share = match Share::per_cent(1) {
+    Some(share) => share,
+    None => Share::NONE,
+};
 /// Bytes of a journal segment: small, so that a run of minutes crosses many.
 const SEGMENT_BYTES: u64 = 64 * 1024;
 
@@ -155,6 +161,7 @@ impl Machine {
             incarnation: self.incarnation,
             reserve: Incarnation(chance.bytes()),
             floor: Wall(FLOOR),
+            scrub: SCRUB,
             gossip: Switch::Off,
             anti_entropy: Switch::On,
             push: Switch::On,

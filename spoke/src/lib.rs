@@ -6,6 +6,7 @@
 //! that the node sees. Nothing here opens a link or a file by itself: bytes go through the store, words through the core.
 
 mod chance;
+mod check;
 pub mod clinic;
 mod find;
 mod ground;
@@ -27,6 +28,7 @@ pub mod staging;
 mod word;
 
 pub use chance::Chance;
+pub use check::StagedCheck;
 pub use clinic::PrintError;
 pub use find::FindError;
 pub use ledger::{AcceptError, OpenError};

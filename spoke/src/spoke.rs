@@ -1,7 +1,7 @@
 //! One spoke, put together and running: all that the node, and the people at it, see of this crate.
 
 use crate::{
-    Core, FindError, OpenError, Parts, PrintError, SendError, Settings, StartError, Word,
+    Core, FindError, OpenError, Parts, PrintError, SendError, Settings, StagedCheck, StartError, Word, check,
     clinic::{Clinic, NoSheet, homecoming},
     find,
     ground::ClockFace,
@@ -17,6 +17,7 @@ use crate::{
 };
 use radmesh_dimse::server::{self, serve};
 use radmesh_protocol::{id::CaseId, node::Notice, worklist::item::CustodyState};
+use radmesh_store::WriteError;
 use std::{future, io::Read, net::IpAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 
@@ -176,6 +177,14 @@ impl Spoke {
         };
         let bytes = sheet.pdf().map_err(NoSheet::from)?;
         Ok(ReportPdf { name: format!("report-{}.pdf", case_short(&case)), bytes })
+    }
+
+    /// Reads every staged Instance back; one that is damaged is missed from now on. Blocks.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn check_staged(&self) -> Result<StagedCheck, WriteError> {
+        check::staged(&self.core.ledger)
     }
 
     /// How the spoke does.

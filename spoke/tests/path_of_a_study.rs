@@ -12,7 +12,7 @@ use radmesh_protocol::{
     report::Status,
     worklist::order::OrderDetails,
 };
-use radmesh_spoke::modality::Modality;
+use radmesh_spoke::{StagedCheck, modality::Modality};
 use radmesh_store::{Memory, medium::Name};
 use rand_chacha::{
     ChaCha20Rng,
@@ -248,6 +248,22 @@ async fn a_staged_instance_that_rotted_is_said_to_be_lost_and_is_new_when_sent_a
     assert_eq!(again.iter().filter(|novelty| **novelty == "new").count(), 1);
     site.spoke.close(&case).unwrap();
     assert_eq!(instances(&site.closed_groups().await), as_files(&study));
+}
+
+#[tokio::test]
+async fn a_staged_instance_that_rotted_is_found_by_a_check_while_it_still_waits() {
+    let medium = Arc::new(Memory::new());
+    let site = Site::open(Start { member: Membership::NotYet, ..Start::on(medium.clone()) }).await;
+    let case = hand_in(&site, &study()).await;
+    assert_eq!(site.spoke.check_staged().unwrap(), StagedCheck { whole: 5, lost: Vec::new() });
+    let staged = *medium.files().keys().find(|name| matches!(name, Name::Staged(_))).unwrap();
+    medium.flip(staged, 100, 3);
+    assert_eq!(
+        site.spoke.check_staged().unwrap(),
+        StagedCheck { whole: 4, lost: vec![site.spoke.find(&case).unwrap()] }
+    );
+    assert!(site.spoke.studies()[0].state.contains("send the Study again"));
+    assert_eq!(site.spoke.check_staged().unwrap(), StagedCheck { whole: 4, lost: Vec::new() }, "it is said once");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use radmesh_protocol::{
         statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody, Subject},
     },
     time::{Mono, Now, Wall},
+    transfer::scrub::Share,
     wire,
     worklist::order::OrderDetails,
 };
@@ -385,6 +386,7 @@ fn core_of(signing: SigningKey, federation: FederationId, [life, reserve]: [u8; 
         incarnation: Incarnation([life; 8]),
         reserve: Incarnation([reserve; 8]),
         floor: Wall(1),
+        scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,
         push: Switch::On,

@@ -32,10 +32,11 @@ use crate::{
     time::{Mono, Now, Wall},
     transfer::{
         Effect,
-        check::Checks,
+        check::{Checks, When},
         message::{Frag, Message, Parsed},
         offers::Memory,
         receiver::Receiver,
+        scrub::{Scrub, Share},
         sender::Piece,
         shelf::Shelf,
     },
@@ -59,6 +60,8 @@ pub struct NodeConfig {
     pub reserve: Incarnation,
     /// The lowest the time can be: when this build was made, or later.
     pub floor: Wall,
+    /// How much of the disk's time reading everything back may take.
+    pub scrub: Share,
     /// Whether small events go out by gossip and are taken from it.
     pub gossip: Switch,
     /// Whether digests are compared while a link is up. They are compared when it comes up in any case.
@@ -105,6 +108,7 @@ pub struct Node {
     shelf: Shelf,
     receiver: Receiver,
     checks: Checks,
+    scrub: Scrub,
     reads: BTreeMap<(ManifestId, u64), VecDeque<(LinkId, Piece)>>,
     contacts: BTreeMap<LinkId, Contact>,
     memories: BTreeMap<NodeId, Memory>,
@@ -148,6 +152,7 @@ impl Node {
             shelf: Shelf::default(),
             receiver: Receiver::default(),
             checks: Checks::default(),
+            scrub: Scrub::new(config.scrub, somewhere(&config.reserve)),
             reads: BTreeMap::new(),
             contacts: BTreeMap::new(),
             memories: BTreeMap::new(),
@@ -308,6 +313,8 @@ impl Node {
         self.receiver.wake(&mut self.shelf, now.mono, &mut out);
         self.carry_out(out);
         self.wake_links(now);
+        let scrubbed = self.scrub.begin(&self.shelf, now.mono);
+        scrubbed.into_iter().for_each(|manifest| self.checks.want(manifest, When::Scrub));
         for (site, body) in self.desk.lapsed(now.mono) {
             self.append_or_count(Scope::Site(site), &body, now);
         }
@@ -326,7 +333,7 @@ impl Node {
             contact.note(expects, now.mono);
         }
         let links = self.contacts.values().filter_map(Contact::next_due);
-        let due = links.chain(self.receiver.next_due()).chain(self.desk.next_due()).min();
+        let due = links.chain(self.receiver.next_due()).chain(self.desk.next_due()).chain(self.scrub.next_due()).min();
         if due.is_some() && due != self.woken_for {
             self.woken_for = due;
             due.into_iter().for_each(|due| self.gate.now(Output::WakeAt(due)));
@@ -399,4 +406,11 @@ impl Node {
         self.took_in(&event, Origin::Own);
         Ok(hash)
     }
+}
+
+/// A place among manifests' ids, by the random bits of this start.
+fn somewhere(bits: &Incarnation) -> ManifestId {
+    let mut id = [0; 16];
+    id[..bits.0.len()].copy_from_slice(&bits.0);
+    ManifestId(id)
 }

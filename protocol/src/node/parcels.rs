@@ -233,6 +233,7 @@ impl Node {
 
     pub(super) fn file_hashed(&mut self, manifest: ManifestId, hashes: &[Option<Hash>], now: Now) {
         self.checks.done(&manifest);
+        self.scrub.done(&manifest, now.mono);
         let Some(parcel) = self.shelf.get_mut(&manifest) else { return };
         if parcel.progress() == Progress::Partial {
             // Not all of it has come, or bytes were lost while it was read and come again.

@@ -15,7 +15,7 @@ use crate::{
     worklist::Worklist,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// One parcel, as far as it is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub struct Counters {
     pub disk_full: u64,
     /// Files read back and found damaged.
     pub damaged_files: u64,
+    /// Files read back by the scrub, which reads everything in turn.
+    pub scrubbed_files: u64,
     /// Receipts signed.
     pub receipts: u64,
     /// Digests and vectors sent.
@@ -139,7 +141,7 @@ impl Node {
     /// Everything counted since the start.
     #[must_use]
     pub const fn counters(&self) -> Counters {
-        Counters { received: *self.receiver.counters(), ..self.counters }
+        Counters { received: *self.receiver.counters(), scrubbed_files: self.scrub.read(), ..self.counters }
     }
 
     /// Every parcel known, by manifest.
@@ -151,6 +153,21 @@ impl Node {
     #[must_use]
     pub fn parcel(&self, manifest: &ManifestId) -> Option<ParcelView> {
         self.shelf.get(manifest).map(|parcel| self.view(parcel))
+    }
+
+    /// Parcels of which bytes were here and are lost, until they have come again.
+    pub fn mending(&self) -> impl Iterator<Item = &ManifestId> {
+        self.mending.iter()
+    }
+
+    /// Others who have signed for every byte of a parcel, or sealed it.
+    #[must_use]
+    pub fn holders(&self, manifest: &ManifestId) -> BTreeSet<NodeId> {
+        let Some(parcel) = self.shelf.get(manifest) else { return BTreeSet::new() };
+        let core = parcel.manifest().core();
+        let item = self.worklist.item_of(&core.case, &core.signer).and_then(|item| item.parcels.get(manifest));
+        let signed = item.into_iter().flat_map(|parcel| parcel.receipts.keys().copied());
+        signed.chain([core.signer]).filter(|node| *node != self.id).collect()
     }
 
     /// A parcel's manifest.

@@ -11,6 +11,7 @@ pub mod offers;
 pub mod pace;
 pub mod receiver;
 pub mod schedule;
+pub mod scrub;
 pub mod sender;
 pub mod shelf;
 

@@ -13,7 +13,10 @@ use crate::{
     },
     ranges::Ranges,
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, Range},
+};
 
 /// Every parcel known.
 #[derive(Debug, Default)]
@@ -93,6 +96,26 @@ impl Shelf {
     /// Forgets a parcel whose file was freed.
     pub fn remove(&mut self, manifest: &ManifestId) {
         self.parcels.remove(manifest);
+    }
+
+    /// Parcels on it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parcels.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    /// The next parcel of which anything is here, going round by id.
+    #[must_use]
+    pub fn after(&self, manifest: &ManifestId) -> Option<ManifestId> {
+        let behind = self.parcels.range((Bound::Excluded(*manifest), Bound::Unbounded));
+        let round = behind.chain(self.parcels.range(..=*manifest));
+        round.into_iter().find(|(_, parcel)| !parcel.good().is_empty()).map(|(id, _)| *id)
     }
 
     /// Every parcel, by id.

@@ -193,6 +193,7 @@ mod tests {
         id::{FederationId, Incarnation},
         node::{Node, NodeConfig, Switch},
         time::{Millis, Mono, Now, Wall},
+        transfer::scrub::Share,
     };
     use radmesh_store::{Memory, Store};
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -212,6 +213,7 @@ mod tests {
             incarnation: Incarnation([1; 8]),
             reserve: Incarnation([2; 8]),
             floor: Wall(1),
+            scrub: Share::NONE,
             gossip: Switch::On,
             anti_entropy: Switch::On,
             push: Switch::On,

@@ -39,6 +39,7 @@ use radmesh_protocol::{
         statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody},
     },
     time::{Millis, Mono, Now, Wall},
+    transfer::scrub::Share,
     wire,
 };
 use radmesh_spoke::{Chance, Latest, Parts, Settings, Spoke, modality::Modality};
@@ -217,6 +218,7 @@ impl Site {
             incarnation: Incarnation([1; 8]),
             reserve: Incarnation([2; 8]),
             floor: Wall(1),
+            scrub: Share::NONE,
             gossip: Switch::On,
             anti_entropy: Switch::On,
             push: Switch::On,

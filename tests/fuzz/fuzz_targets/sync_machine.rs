@@ -15,6 +15,7 @@ use radmesh_protocol::{
         statement::{AdmitNode, Genesis, KeyMaker, Statement, StatementBody},
     },
     time::{Mono, Now, Wall},
+    transfer::scrub::Share,
     wire::{self, Tagged},
 };
 
@@ -99,6 +100,7 @@ fn member() -> (radmesh_protocol::id::NodeId, Node) {
         incarnation: Incarnation([1; 8]),
         reserve: Incarnation([2; 8]),
         floor: Wall(0),
+        scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,
         push: Switch::On,

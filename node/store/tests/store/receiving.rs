@@ -23,6 +23,7 @@ use radmesh_protocol::{
     transfer::{
         message::{Frag, Hello, Message, Need, Offer, PageOf, Parsed},
         offers::With,
+        scrub::Share,
         shelf::Progress,
     },
 };
@@ -98,6 +99,7 @@ impl Hub {
             incarnation: Incarnation([1; 8]),
             reserve: Incarnation([2; 8]),
             floor: Wall(FLOOR),
+            scrub: Share::NONE,
             gossip: Switch::Off,
             anti_entropy: Switch::On,
             push: Switch::On,

@@ -201,6 +201,45 @@ fn damaged_chunk_is_found_by_verify_and_fetched_again_and_nothing_else() {
 }
 
 #[test]
+fn what_rots_is_found_though_nobody_asks_and_comes_again() {
+    let mut world = World::scrubbing(&[Spoke, Hub]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    world.connect(SPOKE, HUB);
+    world.until(10, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    world.run(1_000);
+    let id = parcel.manifest.id();
+    world.machines[HUB].disk.files.get_mut(&id).unwrap()[3 * 65_536 + 77] ^= 4;
+    world.until(2 * 24 * 3600, |w| w.node(HUB).counters().damaged_files == 1);
+    world.until(10, |w| w.is_complete(HUB, &parcel));
+    assert_eq!(world.machines[HUB].disk.files[&id], parcel.bytes);
+    assert!(world.node(HUB).counters().scrubbed_files >= 1 && world.node(HUB).mending().next().is_none());
+}
+
+#[test]
+fn what_is_missing_is_named_with_those_who_hold_it_until_it_has_come_again() {
+    let mut world = World::new(&[Spoke, Hub, Hub]);
+    let parcel = world.announce(SPOKE, 200_000, Class::Routine);
+    let id = parcel.manifest.id();
+    let link = world.connect(SPOKE, HUB);
+    world.until(10, |w| w.has_receipt(SPOKE, HUB, &parcel));
+    world.run(1_000);
+    world.cut(link);
+    let ids: Vec<_> = (0..3).map(|at| world.node(at).id()).collect();
+    assert_eq!(world.node(HUB).holders(&id), [ids[SPOKE]].into());
+    assert_eq!(world.node(SPOKE).holders(&id), [ids[HUB]].into());
+    world.machines[HUB].disk.files.get_mut(&id).unwrap()[7] ^= 4;
+    let check = world.command(HUB, Command::Verify);
+    world.until(10, |w| w.answer(HUB, check).is_some());
+    world.run(1_000);
+    assert_eq!(world.node(HUB).mending().collect::<Vec<_>>(), [&id]);
+    let missing = world.node(HUB).parcel(&id).map(|view| view.bytes - view.bytes_here);
+    assert_eq!(missing, Some(65_536));
+    world.connect(SPOKE, HUB);
+    world.until(10, |w| w.is_complete(HUB, &parcel));
+    assert!(world.node(HUB).mending().next().is_none());
+}
+
+#[test]
 fn damage_at_the_spoke_is_mended_from_the_hub_after_a_restart() {
     let mut world = World::new(&[Spoke, Hub]);
     let parcel = world.announce(SPOKE, 600_000, Class::Routine);

@@ -22,7 +22,10 @@ use crate::{
         statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody, Subject},
     },
     time::{Mono, Now, Wall},
-    transfer::message::{Frag, Message, Parsed},
+    transfer::{
+        message::{Frag, Message, Parsed},
+        scrub::Share,
+    },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
@@ -294,6 +297,17 @@ fn chunk_of(file: &[u8], chunk: u32) -> Option<&[u8]> {
 }
 
 impl World {
+    /// The same, whose nodes read back what they have in 1 % of the disk's time.
+    pub(super) fn scrubbing(roles: &[Role]) -> Self {
+        let mut world = Self::new(roles);
+        for at in 0..roles.len() {
+            world.machines[at].config.scrub = Share::per_cent(1).expect("1 % is a share");
+
+            world.power_cut(at);
+        }
+        world
+    }
+
     /// A world of these roles; the first spoke's home is the first hub, its standby the second, every relay is on
     /// its route.
     pub(super) fn new(roles: &[Role]) -> Self {
@@ -331,6 +345,7 @@ impl World {
                 incarnation: Incarnation([1; 8]),
                 reserve: Incarnation([9; 8]),
                 floor: Wall(FLOOR),
+                scrub: Share::NONE,
                 gossip: Switch::Off,
                 anti_entropy: Switch::On,
                 push: Switch::On,
