@@ -13,13 +13,13 @@ use forwarder::Forwarder;
 use radmesh_protocol::id::Hash;
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
-use world::{NodePlace, Running, World, files, radmesh, until};
+use world::{NodePlace, Running, World, copies, files, moment, radmesh, until};
 
 /// 2 Mbit/s.
 const LINK_BYTES_A_SECOND: u64 = 250_000;
@@ -27,45 +27,21 @@ const LINK_BYTES_A_SECOND: u64 = 250_000;
 const KILL_BYTES_MAX: u64 = 4 * LINK_BYTES_A_SECOND + 100_000;
 
 fn kills() -> usize {
-    env::var("RADMESH_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
-/// A different moment in each run; a run's moments are printed, and what they hit is in the nodes' logs.
-fn moment(salt: usize) -> Duration {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
-    let hash = Hash::of(format!("{nanos}/{salt}").as_bytes());
-    Duration::from_millis(u64::from(u16::from_be_bytes([hash.0[0], hash.0[1]])) % 1500)
+    world::figure("RADMESH_TEST_KILLS", 1)
 }
 
 /// Real files with their UIDs made new, so that each round sends Studies that were never sent.
 fn fresh_copies(into: &Path, round: usize) -> BTreeSet<Hash> {
     fs::create_dir_all(into).unwrap();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pydicom-data");
     let names = ["MR-SIEMENS-DICOM-WithOverlays.dcm", "RG1_J2KI.dcm", "gdcm-US-ALOKA-16_big.dcm", "MR2_J2KR.dcm"];
-    let mut hashes = BTreeSet::new();
-    for name in names {
-        let bytes = fs::read(data.join(name)).unwrap();
-        let found = radmesh_codec::scan::scan(bytes.as_slice(), radmesh_codec::scan::Form::File).unwrap();
-        // Same length, other digits: the last ones of each UID become the round's number.
-        let renewed = [found.study.as_str(), found.sop_instance.as_str()].iter().fold(bytes, |bytes, uid| {
-            let (head, _) = uid.split_at(uid.len() - 3);
-            replace_all(&bytes, uid.as_bytes(), format!("{head}{:03}", round + 100).as_bytes())
-        });
-        hashes.insert(Hash::of(&renewed));
-        fs::write(into.join(name), renewed).unwrap();
-    }
-    hashes
-}
-
-fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let mut out = bytes.to_vec();
-    for at in 0..=out.len() - from.len() {
-        if &bytes[at..at + from.len()] == from {
-            out[at..at + to.len()].copy_from_slice(to);
-        }
-    }
-    out
+    names
+        .into_iter()
+        .map(|name| {
+            let renewed = copies::renewed(&format!("pydicom-data/{name}"), round, round);
+            fs::write(into.join(name), &renewed).unwrap();
+            Hash::of(&renewed)
+        })
+        .collect()
 }
 
 #[test]
@@ -94,7 +70,7 @@ fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_tra
 
     let mut sent = BTreeSet::new();
     let mut rounds = 0;
-    for kill in 0..kills() {
+    for _ in 0..kills() {
         for victim in 0..places.len() {
             let folder = world.path(&format!("sent/{rounds}"));
             sent.extend(fresh_copies(&folder, rounds));
@@ -102,7 +78,7 @@ fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_tra
             radmesh(&["send", "--dir", places[0].dir.to_str().unwrap(), folder.to_str().unwrap()]);
             let before = link.bytes();
             until("the transfer is under way", || (link.bytes() > before + 20_000).then_some(()));
-            let wait = moment(kill * 3 + victim);
+            let wait = moment(Duration::from_millis(1500));
             thread::sleep(wait);
             println!("kill -9 {} {} ms into the transfer", places[victim].name, wait.as_millis());
             running[victim].take().unwrap().kill();
