@@ -1,7 +1,8 @@
 //! kill -9 of each process in turn, at random moments of a transfer over a slow link.
 //!
 //! Everything handed in must arrive, once, and what is fetched again is no more than a kill may cost: what was in
-//! flight and not yet durable. `RADMESH_TEST_KILLS` sets the kills of each process (default 1).
+//! flight and not yet durable. The other test kills spoke and hub while a clinic and a reading room work, and looks for
+//! what each was promised. `RADMESH_TEST_KILLS` sets the kills of each process (default 1), twice as many in the second.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,9 +18,9 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use world::{NodePlace, Running, World, copies, files, moment, radmesh, until};
+use world::{NodePlace, Running, World, copies, files, load::Town, moment, radmesh, until};
 
 /// 2 Mbit/s.
 const LINK_BYTES_A_SECOND: u64 = 250_000;
@@ -125,4 +126,38 @@ fn everything_arrived(world: &World, [spoke, _, hub]: &[NodePlace; 3], sent: &BT
     }
     assert_eq!(arrived.len(), sent.len(), "nothing twice");
     assert_eq!(&arrived.into_iter().collect::<BTreeSet<_>>(), sent);
+}
+
+#[test]
+fn every_promise_holds_when_spoke_and_hub_are_killed_at_work() {
+    let world = World::new();
+    let town = Town::new(&world);
+    let mut running = [&town.hub, &town.spoke].map(|place| (place, Some(world.start(place))));
+    town.works_while(|| {
+        until("Studies are read", || (town.promised().counts()[3] > 0).then_some(()));
+        for kill in 0..4 * kills() {
+            let (place, node) = &mut running[kill % 2];
+            let wait = moment(Duration::from_secs(3));
+            thread::sleep(wait);
+            node.take().unwrap().kill();
+            let from = Instant::now();
+            *node = Some(world.start(place));
+            let [stored, delivered, claimed, signed, returned] = town.promised().counts();
+            println!(
+                "kill -9 {} after {} ms, with {stored} Instances stored, {delivered} delivered, {claimed} claims, {signed} \
+                 reports signed, {returned} returned; it answers {} ms later",
+                place.name,
+                wait.as_millis(),
+                from.elapsed().as_millis()
+            );
+        }
+    });
+    let [(_, hub), (_, spoke)] = running;
+    drop(hub);
+    town.the_spoke_has_what_it_promised();
+    drop(spoke);
+    let _hub = world.start(&town.hub);
+    town.the_hub_has_what_it_promised();
+    let _spoke = world.start(&town.spoke);
+    town.everything_arrives(0);
 }
