@@ -2,7 +2,8 @@
 //!
 //! Everything handed in must arrive, once, and what is fetched again is no more than a kill may cost: what was in
 //! flight and not yet durable. The other test kills spoke and hub while a clinic and a reading room work, and looks for
-//! what each was promised. `RADMESH_TEST_KILLS` sets the kills of each process (default 1), twice as many in the second.
+//! what each was promised. `RADMESH_TEST_KILLS` sets the kills of each process (default 1), twice as many in the
+//! second.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -144,8 +145,8 @@ fn every_promise_holds_when_spoke_and_hub_are_killed_at_work() {
             *node = Some(world.start(place));
             let [stored, delivered, claimed, signed, returned] = town.promised().counts();
             println!(
-                "kill -9 {} after {} ms, with {stored} Instances stored, {delivered} delivered, {claimed} claims, {signed} \
-                 reports signed, {returned} returned; it answers {} ms later",
+                "kill -9 {} after {} ms, with {stored} Instances stored, {delivered} delivered, {claimed} claims, \
+                 {signed} reports signed, {returned} returned; it answers {} ms later",
                 place.name,
                 wait.as_millis(),
                 from.elapsed().as_millis()

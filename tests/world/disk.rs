@@ -1,8 +1,8 @@
 //! A disk whose power can be cut: ext4 in a file that lies in memory, mounted through a loop device.
 //!
 //! The file holds what the system has given to the disk so far; what a process wrote and did not sync is in the page
-//! cache alone. So a copy of the file, made while the node stands still, is the disk of a machine that lost power at that
-//! moment. It models no drive that lies about its own cache, and no reordering below the file system. Needs root.
+//! cache alone. So a copy of the file, made while the node stands still, is the disk of a machine that lost power at
+//! that moment. It models no drive that lies about its own cache, and no reordering below the file system. Needs root.
 
 use radmesh_protocol::id::Hash;
 use std::{

@@ -250,8 +250,8 @@ impl<'w> Town<'w> {
     }
 
     /// The hub alone, the spoke down: every byte it signed for is here and right, and given out to who had claimed it;
-    /// what it granted holds, what was signed is there. New claims it answers only once a peer has shown its log, and it
-    /// may not have heard yet that a Study is closed, or of a part that came late: such a one is not ready to be read.
+    /// what it granted holds, what was signed is there. New claims it answers only once a peer has shown its log, and
+    /// it may not have heard yet that a Study is closed, or of a part that came late: such a one is not ready to be read.
     pub(crate) fn the_hub_has_what_it_promised(&self) {
         self.world.unlock(&self.hub);
         let studies = self.promised().studies.clone();

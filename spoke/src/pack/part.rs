@@ -319,8 +319,8 @@ enum Rotten {
     No,
 }
 
-/// Reads an Instance again that could not be read: who has no file descriptor left can read nothing, and must not strike
-/// from the books what a modality was told is stored.
+/// Reads an Instance again that could not be read: who has no file descriptor left can read nothing, and must not
+/// strike from the books what a modality was told is stored.
 fn rotten(source: &StagedSource<'_>) -> Rotten {
     let mut hasher = blake3::Hasher::new();
     match source.open().and_then(|mut file| io::copy(&mut file, &mut hasher)) {
