@@ -1,7 +1,9 @@
 //! kill -9 of each process in turn, at random moments of a transfer over a slow link.
 //!
 //! Everything handed in must arrive, once, and what is fetched again is no more than a kill may cost: what was in
-//! flight and not yet durable. `RADMESH_TEST_KILLS` sets the kills of each process (default 1).
+//! flight and not yet durable. The other test kills spoke and hub while a clinic and a reading room work, and looks for
+//! what each was promised. `RADMESH_TEST_KILLS` sets the kills of each process (default 1), twice as many in the
+//! second.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,13 +15,13 @@ use forwarder::Forwarder;
 use radmesh_protocol::id::Hash;
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
-use world::{NodePlace, Running, World, files, radmesh, until};
+use world::{NodePlace, Running, World, copies, files, load::Town, moment, radmesh, until};
 
 /// 2 Mbit/s.
 const LINK_BYTES_A_SECOND: u64 = 250_000;
@@ -27,45 +29,21 @@ const LINK_BYTES_A_SECOND: u64 = 250_000;
 const KILL_BYTES_MAX: u64 = 4 * LINK_BYTES_A_SECOND + 100_000;
 
 fn kills() -> usize {
-    env::var("RADMESH_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
-/// A different moment in each run; a run's moments are printed, and what they hit is in the nodes' logs.
-fn moment(salt: usize) -> Duration {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
-    let hash = Hash::of(format!("{nanos}/{salt}").as_bytes());
-    Duration::from_millis(u64::from(u16::from_be_bytes([hash.0[0], hash.0[1]])) % 1500)
+    world::figure("RADMESH_TEST_KILLS", 1)
 }
 
 /// Real files with their UIDs made new, so that each round sends Studies that were never sent.
 fn fresh_copies(into: &Path, round: usize) -> BTreeSet<Hash> {
     fs::create_dir_all(into).unwrap();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pydicom-data");
     let names = ["MR-SIEMENS-DICOM-WithOverlays.dcm", "RG1_J2KI.dcm", "gdcm-US-ALOKA-16_big.dcm", "MR2_J2KR.dcm"];
-    let mut hashes = BTreeSet::new();
-    for name in names {
-        let bytes = fs::read(data.join(name)).unwrap();
-        let found = radmesh_codec::scan::scan(bytes.as_slice(), radmesh_codec::scan::Form::File).unwrap();
-        // Same length, other digits: the last ones of each UID become the round's number.
-        let renewed = [found.study.as_str(), found.sop_instance.as_str()].iter().fold(bytes, |bytes, uid| {
-            let (head, _) = uid.split_at(uid.len() - 3);
-            replace_all(&bytes, uid.as_bytes(), format!("{head}{:03}", round + 100).as_bytes())
-        });
-        hashes.insert(Hash::of(&renewed));
-        fs::write(into.join(name), renewed).unwrap();
-    }
-    hashes
-}
-
-fn replace_all(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let mut out = bytes.to_vec();
-    for at in 0..=out.len() - from.len() {
-        if &bytes[at..at + from.len()] == from {
-            out[at..at + to.len()].copy_from_slice(to);
-        }
-    }
-    out
+    names
+        .into_iter()
+        .map(|name| {
+            let renewed = copies::renewed(&format!("pydicom-data/{name}"), round, round);
+            fs::write(into.join(name), &renewed).unwrap();
+            Hash::of(&renewed)
+        })
+        .collect()
 }
 
 #[test]
@@ -94,7 +72,7 @@ fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_tra
 
     let mut sent = BTreeSet::new();
     let mut rounds = 0;
-    for kill in 0..kills() {
+    for _ in 0..kills() {
         for victim in 0..places.len() {
             let folder = world.path(&format!("sent/{rounds}"));
             sent.extend(fresh_copies(&folder, rounds));
@@ -102,7 +80,7 @@ fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_tra
             radmesh(&["send", "--dir", places[0].dir.to_str().unwrap(), folder.to_str().unwrap()]);
             let before = link.bytes();
             until("the transfer is under way", || (link.bytes() > before + 20_000).then_some(()));
-            let wait = moment(kill * 3 + victim);
+            let wait = moment(Duration::from_millis(1500));
             thread::sleep(wait);
             println!("kill -9 {} {} ms into the transfer", places[victim].name, wait.as_millis());
             running[victim].take().unwrap().kill();
@@ -149,4 +127,38 @@ fn everything_arrived(world: &World, [spoke, _, hub]: &[NodePlace; 3], sent: &BT
     }
     assert_eq!(arrived.len(), sent.len(), "nothing twice");
     assert_eq!(&arrived.into_iter().collect::<BTreeSet<_>>(), sent);
+}
+
+#[test]
+fn every_promise_holds_when_spoke_and_hub_are_killed_at_work() {
+    let world = World::new();
+    let town = Town::new(&world);
+    let mut running = [&town.hub, &town.spoke].map(|place| (place, Some(world.start(place))));
+    town.works_while(|| {
+        until("Studies are read", || (town.promised().counts()[3] > 0).then_some(()));
+        for kill in 0..4 * kills() {
+            let (place, node) = &mut running[kill % 2];
+            let wait = moment(Duration::from_secs(3));
+            thread::sleep(wait);
+            node.take().unwrap().kill();
+            let from = Instant::now();
+            *node = Some(world.start(place));
+            let [stored, delivered, claimed, signed, returned] = town.promised().counts();
+            println!(
+                "kill -9 {} after {} ms, with {stored} Instances stored, {delivered} delivered, {claimed} claims, \
+                 {signed} reports signed, {returned} returned; it answers {} ms later",
+                place.name,
+                wait.as_millis(),
+                from.elapsed().as_millis()
+            );
+        }
+    });
+    let [(_, hub), (_, spoke)] = running;
+    drop(hub);
+    town.the_spoke_has_what_it_promised();
+    drop(spoke);
+    let _hub = world.start(&town.hub);
+    town.the_hub_has_what_it_promised();
+    let _spoke = world.start(&town.spoke);
+    town.everything_arrives(0);
 }

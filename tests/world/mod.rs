@@ -5,13 +5,18 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the world")]
 
+pub(crate) mod copies;
+pub(crate) mod disk;
 pub(crate) mod federation;
+pub(crate) mod load;
 pub(crate) mod network;
 
 use network::{Network, Site};
 use radmesh_protocol::id::Hash;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::{
     collections::BTreeSet,
+    env,
     ffi::OsStr,
     fs::{self, OpenOptions},
     io::Write,
@@ -21,7 +26,7 @@ use std::{
     process::{self, Child, Command, Output, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// How long anything may take before a test gives up and shows the logs.
@@ -82,6 +87,19 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(from.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// A figure that `./check --long` raises.
+pub(crate) fn figure(variable: &str, default: usize) -> usize {
+    env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// A different moment in each run, up to `longest`; who takes it prints it.
+pub(crate) fn moment(longest: Duration) -> Duration {
+    static SALT: AtomicU16 = AtomicU16::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    let hash = Hash::of(format!("{nanos}/{}", SALT.fetch_add(1, Ordering::Relaxed)).as_bytes());
+    longest * u32::from(u16::from_be_bytes([hash.0[0], hash.0[1]])) / u32::from(u16::MAX)
 }
 
 impl World {
@@ -187,22 +205,27 @@ impl World {
     }
 
     /// The same, by a command to which the arguments of `run` are added.
-    pub(crate) fn start_by(&self, place: &NodePlace, mut command: Command) -> Running {
+    pub(crate) fn start_by(&self, place: &NodePlace, command: Command) -> Running {
+        let mut running = Self::launch_by(place, command);
+        running.answers();
+        running
+    }
+
+    /// Starts a node and does not wait until it answers.
+    pub(crate) fn launch(place: &NodePlace) -> Running {
+        Self::launch_by(place, Command::new(RADMESH))
+    }
+
+    fn launch_by(place: &NodePlace, mut command: Command) -> Running {
         let mut log = OpenOptions::new().create(true).append(true).open(place.log()).unwrap();
         writeln!(log, "--- start").unwrap();
-        let mut child = command
+        let child = command
             .args([OsStr::new("run"), OsStr::new("--dir"), place.dir.as_os_str()])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        until(&format!("{} answers on its control socket", place.name), || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("{} ended with {status}:\n{}", place.name, fs::read_to_string(place.log()).unwrap());
-            }
-            run(&["status", "--dir", place.dir.to_str().unwrap(), "--json"]).status.success().then_some(())
-        });
         Running { child, place: place.clone() }
     }
 
@@ -213,6 +236,30 @@ impl World {
 }
 
 impl Running {
+    /// Waits until the node answers on its control socket.
+    pub(crate) fn answers(&mut self) {
+        until(&format!("{} answers on its control socket", self.place.name), || {
+            self.still_runs();
+            run(&["status", "--dir", self.place.text(), "--json"]).status.success().then_some(())
+        });
+    }
+
+    /// Fails, with its log, if the node has ended by itself.
+    pub(crate) fn still_runs(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("{} ended with {status}:\n{}", self.place.name, fs::read_to_string(self.place.log()).unwrap());
+        }
+    }
+
+    /// SIGSTOP: when this returns, no thread of the node does anything any more.
+    pub(crate) fn freeze(&mut self) {
+        self.still_runs();
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).unwrap();
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{} ended before it was stopped: {status:?}", self.place.name);
+    }
+
     /// SIGKILL, as a power button.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -7,13 +7,16 @@
 use crate::{
     appending::Appending,
     latch::{Latch, WriteError},
-    medium::{Dir, Name, delete_if_there},
+    medium::{Dir, Name, delete_if_there, is_out_of_files},
 };
 use radmesh_protocol::{
     id::{Hash, ManifestId},
     limits::CHUNK_BYTES,
 };
-use std::sync::Arc;
+use std::{io, sync::Arc, thread, time::Duration};
+
+/// Pause of a read that found no file descriptor free.
+const FILES_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes `bytes` bytes for a parcel's file and makes its name durable.
 pub(crate) fn create(latch: &Latch, manifest: ManifestId, bytes: u64) -> Result<(), WriteError> {
@@ -40,7 +43,7 @@ pub(crate) fn create(latch: &Latch, manifest: ManifestId, bytes: u64) -> Result<
 /// `length` bytes at `offset`, or `None` if the file has not all of them or can't be read.
 pub(crate) fn read(latch: &Latch, manifest: ManifestId, offset: u64, length: u32) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length as usize];
-    let read = latch.medium().read_at(Name::Parcel(manifest), offset, &mut bytes).ok()?;
+    let read = looked_at(|| latch.medium().read_at(Name::Parcel(manifest), offset, &mut bytes)).ok()?;
     (read == bytes.len()).then_some(bytes)
 }
 
@@ -48,16 +51,27 @@ pub(crate) fn read(latch: &Latch, manifest: ManifestId, offset: u64, length: u32
 pub(crate) fn read_chunk(latch: &Latch, manifest: ManifestId, chunk: u32) -> Option<Vec<u8>> {
     let mut bytes = vec![0; CHUNK_BYTES as usize];
     let offset = u64::from(chunk) * u64::from(CHUNK_BYTES);
-    let read = latch.medium().read_at(Name::Parcel(manifest), offset, &mut bytes).ok()?;
+    let read = looked_at(|| latch.medium().read_at(Name::Parcel(manifest), offset, &mut bytes)).ok()?;
     bytes.truncate(read);
     (!bytes.is_empty()).then_some(bytes)
 }
 
 /// BLAKE3 of every chunk as read back; none if there is no file.
 pub(crate) fn hash_file(latch: &Latch, manifest: ManifestId) -> Vec<Option<Hash>> {
-    let bytes = latch.medium().bytes(Name::Parcel(manifest)).unwrap_or(0);
+    let bytes = looked_at(|| latch.medium().bytes(Name::Parcel(manifest))).unwrap_or(0);
     let chunks = u32::try_from(bytes.div_ceil(u64::from(CHUNK_BYTES))).unwrap_or(u32::MAX);
     (0..chunks).map(|chunk| read_chunk(latch, manifest, chunk).map(|bytes| Hash::of(&bytes))).collect()
+}
+
+/// Waits while the process has no file descriptor free: bytes that could not be looked at are not bytes that are gone,
+/// and must not be struck from the books.
+fn looked_at<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match read() {
+            Err(error) if is_out_of_files(&error) => thread::sleep(FILES_PAUSE),
+            read => return read,
+        }
+    }
 }
 
 /// A parcel that is being sealed here, before it has a manifest. Dropped unadopted, it is deleted.
@@ -100,5 +114,23 @@ impl Draft {
     /// [`WriteError::Full`] or [`WriteError::Faulted`]: there is no such parcel.
     pub fn adopt(self, manifest: ManifestId) -> Result<(), WriteError> {
         self.0.keep_as(Name::Parcel(manifest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn what_can_not_be_opened_for_want_of_descriptors_is_looked_at_later_and_not_called_gone() {
+        let mut answers = vec![Err(Errno::IO), Ok(7), Err(Errno::MFILE), Err(Errno::NFILE)];
+        let mut read = || looked_at(|| answers.pop().unwrap().map_err(io::Error::from));
+        assert_eq!(read().unwrap(), 7);
+        assert_eq!(
+            read().unwrap_err().raw_os_error(),
+            Some(Errno::IO.raw_os_error()),
+            "a disk that fails is told at once"
+        );
     }
 }

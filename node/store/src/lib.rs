@@ -23,7 +23,7 @@ pub use blobs::Draft;
 pub use index::Rebuilt;
 pub use journal::{RECORD_BYTES_MAX, opening::OpenError};
 pub use latch::WriteError;
-pub use medium::{Disk, DiskError, Faulty, Medium, Memory, StagedId};
+pub use medium::{Disk, DiskError, Faulty, Medium, Memory, StagedId, is_out_of_files};
 pub use replay::Replay;
 pub use scratch::Scratch;
 pub use staging::{StageWriter, StagedReader};

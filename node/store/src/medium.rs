@@ -213,7 +213,8 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 }
 
 /// Whether an error says that the process or the system has no file descriptor left: nothing was tried.
-pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+#[must_use]
+pub fn is_out_of_files(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
 }

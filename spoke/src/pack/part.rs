@@ -29,7 +29,7 @@ use radmesh_protocol::{
     },
     phi::Phi,
 };
-use radmesh_store::{Store, WriteError};
+use radmesh_store::{Store, WriteError, is_out_of_files};
 use radmesh_worker::{Coded, EncodeFault, Form, Workers};
 use rand_core::Rng;
 use std::{
@@ -227,7 +227,13 @@ impl Sealing {
             Ok(())
         });
         outcome.map(|()| stored).map_err(|fault| match fault {
-            EncodeFault::Source { index, .. } => PackError::Unreadable { file: load.staged[index].0.instance.file },
+            EncodeFault::Source { index, .. } => {
+                let staged = &load.staged[index].0;
+                match rotten(&StagedSource { store: &self.store, staged }) {
+                    Rotten::Yes => PackError::Unreadable { file: staged.instance.file },
+                    Rotten::No => PackError::Disk(WriteError::Full),
+                }
+            }
             EncodeFault::Write(error) => match error.downcast::<WriteError>() {
                 Ok(fault) => PackError::Disk(fault),
                 Err(other) => PackError::Coder(other.to_string()),
@@ -302,6 +308,25 @@ impl Source for StagedSource<'_> {
 
     fn bytes(&self) -> u64 {
         self.staged.instance.bytes
+    }
+}
+
+/// Whether an Instance that could not be read once is lost.
+enum Rotten {
+    /// Its file is gone, fails, or holds something else: it must be sent again.
+    Yes,
+    /// It is right, or there is no telling: the system had no file or memory to give.
+    No,
+}
+
+/// Reads an Instance again that could not be read: who has no file descriptor left can read nothing, and must not
+/// strike from the books what a modality was told is stored.
+fn rotten(source: &StagedSource<'_>) -> Rotten {
+    let mut hasher = blake3::Hasher::new();
+    match source.open().and_then(|mut file| io::copy(&mut file, &mut hasher)) {
+        Ok(_) if hasher.finalize() == blake3::Hash::from_bytes(source.staged.instance.received.0) => Rotten::No,
+        Err(error) if is_out_of_files(&error) || error.kind() == io::ErrorKind::OutOfMemory => Rotten::No,
+        Ok(_) | Err(_) => Rotten::Yes,
     }
 }
 
