@@ -1,4 +1,4 @@
-//! The power fails, the disk fills up, the disk fails: what a modality was told is stored is stored, and travels once.
+//! The power fails, the disk fills up, fails or lies: what a modality was told is stored is stored, and travels once.
 
 #![allow(clippy::unwrap_used, reason = "a test says by panicking what it did not find")]
 
@@ -9,11 +9,22 @@ use radmesh_store::{
     Faulty, WriteError,
     medium::{Fault, Medium, Name, Operation, Survives},
 };
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use site::{Site, Start, data_set::Instance, instances};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use site::{
+    Site, Start,
+    data_set::Instance,
+    instances,
+    watched::{About, Watched},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 const STUDY: &str = "1.2.826.88";
@@ -119,4 +130,41 @@ async fn a_sync_that_fails_is_never_followed_by_an_acknowledgement() {
         }
     }
     assert!(faulted > 2, "some sync before an acknowledgement failed");
+}
+
+#[tokio::test]
+async fn what_the_disk_gives_back_otherwise_than_it_was_written_is_refused_and_leaves_nothing() {
+    let lies = AtomicBool::new(true);
+    let disk = Watched::new(move |about, disk| match about {
+        About::Sync(name @ Name::Staging(_)) if lies.swap(false, Ordering::SeqCst) => disk.flip(name, 100, 3),
+        _ => {}
+    });
+    let site = Site::open(Start::on(Arc::new(disk))).await;
+    let refused = site.hand_in(&instance(1).file()).await.unwrap_err();
+    assert!(matches!(refused, SendError::Refused(Refused::ReadBack)), "{refused}");
+    assert_eq!((site.spoke.studies().len(), site.store.staged().unwrap().len()), (0, 0));
+    site.hand_in(&instance(1).file()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_parcel_that_does_not_read_back_as_it_was_packed_is_not_announced_and_sealed_again() {
+    let lies = AtomicBool::new(true);
+    let disk = Watched::new(move |about, disk| {
+        let About::Write(name @ Name::Draft(_)) = about else { return };
+        // Its first chunk rots while the second one is written.
+        let has_one = disk.bytes(name).is_ok_and(|bytes| bytes > 0);
+        if has_one && lies.swap(false, Ordering::SeqCst) {
+            disk.flip(name, 100, 3);
+        }
+    });
+    let site = Site::open(Start::on(Arc::new(disk))).await;
+    let mut noise = vec![0; 200_000];
+    ChaCha20Rng::seed_from_u64(7).fill_bytes(&mut noise);
+    let long = instance(1).with_pixels(noise);
+    site.hand_in(&long.file()).await.unwrap();
+    site.spoke.close(&site.spoke.studies()[0].case).unwrap();
+    let state = |site: &Site| site.spoke.studies()[0].state.clone();
+    site.until(|site| state(site).contains("stuck").then_some(())).await;
+    assert!(state(&site).contains("does not read back"), "{}", state(&site));
+    assert_eq!(instances(&site.closed_groups().await), [(long.uid.clone(), long.file())]);
 }

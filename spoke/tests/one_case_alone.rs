@@ -79,7 +79,7 @@ async fn a_case_whose_part_is_refused_waits_and_says_why_while_the_others_leave(
 async fn a_packer_that_breaks_off_over_one_case_leaves_the_door_open_and_tries_it_again() {
     let armed = Arc::new(AtomicBool::new(true));
     let once = Arc::clone(&armed);
-    let disk = Watched::new(move |about| {
+    let disk = Watched::new(move |about, _| {
         if matches!(about, About::Create(Name::Draft(_))) && once.swap(false, Ordering::SeqCst) {
             panic!("broken off, as planned");
         }
@@ -133,7 +133,7 @@ async fn a_card_that_stalls_in_a_sync_does_not_stall_who_only_asks_or_connects()
     let (go, wait) = mpsc::channel::<()>();
     let (armed, wait) = (Arc::new(AtomicBool::new(false)), Mutex::new(wait));
     let arm = Arc::clone(&armed);
-    let disk = Watched::new(move |about| {
+    let disk = Watched::new(move |about, _| {
         if matches!(about, About::Sync(Name::Segment(_))) && armed.swap(false, Ordering::SeqCst) {
             stalled.send(()).unwrap();
             // Until the test lets it go, or is over.

@@ -3,12 +3,13 @@
 //! The index is worth nothing by itself: it is rebuilt from the journal whenever it is absent, was not closed in
 //! order, is of another version, has one byte that is not what was written, or panics. sled's flush does not survive
 //! a power cut and sled keeps deleted values (measured; `protocol/SPEC.md`, Storage), so its files are believed only
-//! under a seal that was synced after them, and hold nothing in clear: keys are keyed hashes, values are sealed.
+//! under a seal that names each of their bytes and the journal's last batch, whatever of all that a power cut left, and
+//! hold nothing in clear: keys are keyed hashes, values are sealed. So nothing of it is ever synced.
 
 use crate::{
     journal::{Position, segment::Link},
     latch::{Latch, WriteError},
-    medium::{Dir, Name, delete_if_there},
+    medium::{Name, delete_if_there},
 };
 use radmesh_protocol::{
     envelope::at_rest::AtRestKey,
@@ -103,7 +104,6 @@ impl Index {
             (_, Some(Ok(seal))) => Ok(seal.link),
         };
         latch.change(|medium| delete_if_there(medium, Name::IndexSeal))?;
-        latch.sync_dir(Dir::Root)?;
         let index = Self { at_rest: at_rest.clone(), directory, backing: Mutex::new(Backing::Failed) };
         if sealed.is_ok() && !index.start() {
             sealed = Err(Rebuilt::Refused);
@@ -183,17 +183,13 @@ impl Index {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(db))).is_ok();
         let Some(directory) = self.directory.as_ref().filter(|_| flushed && dropped) else { return };
         wait_until_released(directory);
-        let sealed = sync_all(directory).and_then(|()| digest(&self.at_rest, directory));
-        let Ok(files) = sealed else { return };
+        let Ok(files) = digest(&self.at_rest, directory) else { return };
         let seal = postcard::to_stdvec(&Seal { version: VERSION, link, files }).expect("a seal is plain data");
-        let written = latch
-            .change(|medium| {
-                delete_if_there(medium, Name::IndexSeal)?;
-                medium.create(Name::IndexSeal)?;
-                medium.write_at(Name::IndexSeal, 0, &seal)
-            })
-            .and_then(|()| latch.sync(Name::IndexSeal))
-            .and_then(|()| latch.sync_dir(Dir::Root));
+        let written = latch.change(|medium| {
+            delete_if_there(medium, Name::IndexSeal)?;
+            medium.create(Name::IndexSeal)?;
+            medium.write_at(Name::IndexSeal, 0, &seal)
+        });
         if let Err(error) = written {
             tracing::warn!(%error, "the index is not sealed and will be rebuilt");
         }
@@ -289,14 +285,4 @@ fn digest(at_rest: &AtRestKey, directory: &Path) -> io::Result<Hash> {
         hasher.update(one.finalize().as_bytes());
     }
     Ok(at_rest.keyed_hash("radmesh/1 index files", hasher.finalize().as_bytes()))
-}
-
-fn sync_all(directory: &Path) -> io::Result<()> {
-    let mut files = Vec::new();
-    files_below(directory, &mut files)?;
-    for path in files {
-        File::open(&path)?.sync_all()?;
-        crate::medium::sync_directory(path.parent().unwrap_or(directory))?;
-    }
-    crate::medium::sync_directory(directory)
 }

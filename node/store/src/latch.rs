@@ -148,4 +148,15 @@ mod tests {
         );
         assert!(latch.faulted());
     }
+
+    #[test]
+    fn after_one_failure_no_write_or_sync_of_any_file_is_even_tried() {
+        let latch = Latch::new(Arc::new(Memory::new()), 0);
+        // Two threads share a disk: the other one's file was written before this one's sync failed.
+        assert_eq!(latch.change(|_| Ok(())), Ok(()));
+        assert_eq!(latch.synced(|_| Err(Errno::IO.into())), Err(WriteError::Faulted));
+        let tried = |_: &dyn Medium| panic!("the disk was asked again");
+        assert_eq!(latch.synced(tried), Err(WriteError::Faulted));
+        assert_eq!(latch.change::<()>(tried), Err(WriteError::Faulted));
+    }
 }

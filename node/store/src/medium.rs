@@ -8,7 +8,6 @@ mod disk;
 mod faulty;
 mod memory;
 
-pub(crate) use disk::sync_directory;
 pub use disk::{Disk, DiskError};
 pub use faulty::{Fault, Faulty, Operation, Survives};
 pub use memory::Memory;

@@ -95,3 +95,23 @@ impl Seek for StagedReader {
         Ok(self.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn a_finished_file_is_never_written_over() {
+        let latch = Arc::new(Latch::new(Arc::new(Memory::new()), 0));
+        let begin = || StageWriter::begin(Arc::clone(&latch), StagedId([1; 16]));
+        let mut first = begin().unwrap();
+        assert_eq!(begin().unwrap_err(), WriteError::Misplaced, "one is being written");
+        first.append(b"a film").unwrap();
+        first.finish().unwrap();
+        assert_eq!(begin().unwrap_err(), WriteError::Misplaced);
+        let mut kept = Vec::new();
+        StagedReader::open(Arc::clone(&latch), StagedId([1; 16])).unwrap().read_to_end(&mut kept).unwrap();
+        assert_eq!(kept, b"a film");
+    }
+}

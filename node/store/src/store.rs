@@ -347,3 +347,20 @@ fn sweep(latch: &Latch, kept: &BTreeMap<ManifestId, Kept>, sweepable: bool) -> R
     }
     Ok(swept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn an_index_that_points_at_anothers_record_gives_nobody_anothers() {
+        let (store, _) = Store::open(Arc::new(Memory::new()), &AtRestKey::from_bytes(&[9; 32])).unwrap();
+        let (hers, his) = (Hash([1; 32]), Hash([2; 32]));
+        store.append_room(1, hers, b"hers".to_vec()).unwrap();
+        store.append_room(1, his, b"his".to_vec()).unwrap();
+        let Found::At(elsewhere) = store.index.get(IndexKey::Room(1, his)) else { panic!("it was just put there") };
+        store.index.put(&mut std::iter::once((IndexKey::Room(1, hers), elsewhere)));
+        assert_eq!(store.room(1, hers).unwrap().unwrap(), b"hers");
+    }
+}

@@ -355,6 +355,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_event_of_a_chain_has_none_before_it_and_every_other_one_has() {
+        let (scene, event) = event();
+        for (seq, prev) in [(0, NO_PREV), (1, EventHash([1; 32])), (2, NO_PREV)] {
+            let header = Header { seq, prev, ..event.header() };
+            let placed = Event::sign_raw(&Who::Spoke.key(), &scene.federation, &header, (999, 1), b"");
+            assert_eq!(Event::parse(placed.bytes()), Err(EventError::Seq { seq }));
+        }
+    }
+
+    #[test]
     fn an_event_around_a_small_body_costs_under_300_bytes() {
         let (_, event) = event();
         let body = Body::ReportDelivered(ReportDelivered { case: CaseId([1; 32]), report: EventHash([2; 32]) });

@@ -194,3 +194,25 @@ impl<R: Read> Read for Hashing<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use radmesh_protocol::envelope::at_rest::AtRestKey;
+    use radmesh_store::Memory;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_file_that_opens_and_holds_other_bytes_than_were_received_is_refused_and_removed() {
+        let (store, _) = Store::open(Arc::new(Memory::new()), &AtRestKey::from_bytes(&[9; 32])).unwrap();
+        let film = include_bytes!("../../../tests/data/pydicom/CT_small.dcm");
+        let mut receiving = Receiving::begin(&store, &Chance::new(ChaCha20Rng::seed_from_u64(1))).unwrap();
+        receiving.write(film).unwrap();
+        // Came, and was not sealed.
+        receiving.hasher.update(b"one byte more");
+        let refused = receiving.finish(&store, &Declared::File, Sender::Hand, Wall(1));
+        assert!(matches!(refused, Err(Refused::ReadBack)), "{refused:?}");
+        assert_eq!(store.staged().unwrap(), []);
+    }
+}

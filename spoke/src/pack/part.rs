@@ -418,3 +418,57 @@ pub(crate) fn names(parts: &[PartRecord]) -> Vec<ManifestId> {
 const PIECE_BYTES: u64 = 16 * 1024 * 1024;
 // What names the Instances takes at most a few hundred bytes each.
 const _: () = assert!(PIECE_BYTES + 8 * 1024 * 1024 <= PACKED_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::staging::{ReceivedInstance, Rules, Staging, tests::received};
+    use radmesh_protocol::{
+        envelope::{at_rest::AtRestKey, reading::ReadingKey, site::SiteSecret},
+        id::{Hash, NodeId},
+        roster::RosterVersion,
+        time::{Millis, Mono},
+    };
+    use radmesh_store::Memory;
+    use radmesh_worker::Place;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    #[test]
+    fn an_instance_that_the_coder_read_as_other_bytes_than_were_received_is_never_sealed() {
+        let film = include_bytes!("../../../tests/data/pydicom/CT_small.dcm");
+        let at_rest = AtRestKey::from_bytes(&[4; 32]);
+        let public = ReadingKey::from_seed([5; 32]).public();
+        let sealing = Sealing {
+            store: Arc::new(Store::open(Arc::new(Memory::new()), &at_rest).unwrap().0),
+            chance: Chance::new(ChaCha20Rng::seed_from_u64(1)),
+            signer: Arc::new(SigningKey::from_seed([1; 32])),
+            federation: FederationId([1; 32]),
+            destination: Destination {
+                pool: "south".parse().unwrap(),
+                epoch: 0,
+                pool_key: public,
+                recovery: public,
+                jurisdiction: "MW".parse().unwrap(),
+                home_hub: NodeId([2; 32]),
+                roster_version: RosterVersion(1),
+            },
+            workers: Arc::new(Workers::new(Place::InProcess)),
+            profile: Profile::Fast,
+        };
+        let mut writing = Writing::begin(&sealing.store, &mut sealing.chance.clone()).unwrap();
+        writing.write(film).unwrap();
+        let (file, key) = writing.finish().unwrap();
+        let run_of = |hash: Hash| {
+            let bytes = film.len() as u64;
+            let told = received("1.9", "1.9.1", "1.9.1.1", 1, 1);
+            let instance = ReceivedInstance { file, key: key.clone(), bytes, received: hash, ..told };
+            let mut staging = Staging::new(Rules::quiet(Millis(1)), SiteSecret::from_bytes([3; 32]), at_rest.clone());
+            let case = staging.take_in(instance, Mono(0));
+            let run = Run { case, kind: PartKind::Series, files: vec![file], bytes };
+            sealing.run(&Load::of(staging.case(&case).unwrap(), &run).unwrap())
+        };
+        let refused = run_of(Hash::of(b"what was received")).unwrap_err();
+        assert!(matches!(refused, PackError::Unreadable { file: it } if it == file), "{refused}");
+        assert_eq!(run_of(Hash::of(film)).unwrap().len(), 1);
+    }
+}

@@ -1,4 +1,4 @@
-//! A disk that calls before it does something, so that a test can break off or stall just there.
+//! A disk that calls before it does something, so that a test can break off, stall or bend a bit just there.
 
 use radmesh_store::{
     Memory,
@@ -10,16 +10,20 @@ use std::{fmt, io};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
     Create(Name),
+    Write(Name),
     Sync(Name),
 }
 
+/// Hears what is about to be done, and may change the disk.
+type Call = dyn Fn(About, &Memory) + Send + Sync;
+
 pub(crate) struct Watched {
     pub(crate) disk: Memory,
-    call: Box<dyn Fn(About) + Send + Sync>,
+    call: Box<Call>,
 }
 
 impl Watched {
-    pub(crate) fn new(call: impl Fn(About) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(call: impl Fn(About, &Memory) + Send + Sync + 'static) -> Self {
         Self { disk: Memory::new(), call: Box::new(call) }
     }
 }
@@ -32,7 +36,7 @@ impl fmt::Debug for Watched {
 
 impl Medium for Watched {
     fn create(&self, name: Name) -> io::Result<()> {
-        (self.call)(About::Create(name));
+        (self.call)(About::Create(name), &self.disk);
         self.disk.create(name)
     }
 
@@ -41,6 +45,7 @@ impl Medium for Watched {
     }
 
     fn write_at(&self, name: Name, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (self.call)(About::Write(name), &self.disk);
         self.disk.write_at(name, offset, bytes)
     }
 
@@ -53,7 +58,7 @@ impl Medium for Watched {
     }
 
     fn sync(&self, name: Name) -> io::Result<()> {
-        (self.call)(About::Sync(name));
+        (self.call)(About::Sync(name), &self.disk);
         self.disk.sync(name)
     }
 

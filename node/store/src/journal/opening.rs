@@ -258,9 +258,8 @@ fn drop_unfinished(latch: &Latch, numbers: &mut Vec<u64>, made: bool) -> Result<
             Ok(())
         }
         Head::Whole(head) if (bytes.len() as u64) < head.bytes && segment::zeros(&bytes[SECTOR.min(bytes.len())..]) => {
-            latch.change(|medium| medium.reserve(name, head.bytes))?;
-            latch.sync(name)?;
-            Ok(())
+            // Made durable with the rest of the last segment, before anything is believed.
+            Ok(latch.change(|medium| medium.reserve(name, head.bytes))?)
         }
         Head::Whole(_) | Head::Damaged => Ok(()),
     }

@@ -236,7 +236,7 @@ impl Medium for Disk {
     }
 }
 
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 

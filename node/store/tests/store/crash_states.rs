@@ -2,8 +2,12 @@
 //!
 //! RELIABILITY, F2 and F3 (layer L2). A Study that a clinic was told is stored must be there afterwards.
 
-use crate::fixture::{Ledger, SETTINGS, at_rest, event, open};
-use radmesh_protocol::id::Hash;
+use crate::fixture::{Ledger, SETTINGS, at_rest, event, open, parcel};
+use radmesh_protocol::{
+    id::Hash,
+    ranges::Ranges,
+    record::{Record, Seq, Stored, Work},
+};
 use radmesh_store::{
     Faulty, Memory, Store,
     medium::{Medium, Name, Operation, Survives},
@@ -110,6 +114,31 @@ fn what_a_killed_process_left_in_the_page_cache_is_synced_before_it_is_believed(
 }
 
 #[test]
+fn a_parcels_file_that_a_killed_process_had_made_is_there_after_a_cut_once_its_bytes_are_acknowledged() {
+    let disk = Arc::new(Faulty::new());
+    let (signed, manifest, sealed) = parcel(1, 3000);
+    let bytes = sealed.len() as u64;
+    let (store, _) = open(disk.clone() as Arc<dyn Medium>).unwrap();
+    store.carry_out(Work::Persist(Seq(1), Record::Manifest(signed)));
+    store.commit();
+    drop(store);
+    // Killed before it had synced the file's name.
+    disk.create(Name::Parcel(manifest)).unwrap();
+    disk.reserve(Name::Parcel(manifest), bytes).unwrap();
+    let (store, _) = open(disk.clone() as Arc<dyn Medium>).unwrap();
+    assert_eq!(store.carry_out(Work::Create { manifest, bytes }), []);
+    assert_eq!(store.carry_out(Work::Write { manifest, offset: 0, bytes: sealed.clone() }), []);
+    let ranges = Ranges::whole(bytes);
+    let synced = store.carry_out(Work::Sync { manifest, ranges: ranges.clone() });
+    assert_eq!(synced, [Stored::Durable { manifest, ranges }]);
+    drop(store);
+    disk.cut(Survives::Nothing, &mut ChaCha8Rng::seed_from_u64(0));
+    let (store, _) = open(disk).unwrap();
+    let read = store.carry_out(Work::Read { manifest, offset: 0, length: bytes as u32 });
+    assert_eq!(read, [Stored::Read { manifest, offset: 0, bytes: Some(sealed) }]);
+}
+
+#[test]
 fn a_store_that_was_made_is_never_taken_for_a_new_one_after_a_cut() {
     let disk = Arc::new(Faulty::new());
     drop(open(disk.clone() as Arc<dyn Medium>).unwrap());
@@ -137,7 +166,7 @@ fn the_same_seed_leaves_the_same_bytes() {
         let disk = Arc::new(Faulty::new());
         let (store, _) = Store::open_with(disk.clone(), &at_rest(), SETTINGS).unwrap();
         Ledger::default().work(&store);
-        store.carry_out(radmesh_protocol::record::Work::Persist(radmesh_protocol::record::Seq(99), event(99, 900)));
+        store.carry_out(Work::Persist(Seq(99), event(99, 900)));
         drop(store);
         disk.crash(&mut ChaCha8Rng::seed_from_u64(7));
         disk.files()

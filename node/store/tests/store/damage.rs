@@ -99,6 +99,36 @@ fn a_segment_that_is_missing_shorter_zeroed_or_another_one_is_an_error() {
 }
 
 #[test]
+fn a_zeroed_journal_of_one_segment_is_an_error_and_not_a_new_node() {
+    let disk = Arc::new(Memory::new());
+    let (store, _) = open(disk.clone()).unwrap();
+    let mut ledger = Ledger::default();
+    ledger.persist(&store, event(1, 300));
+    ledger.commit(&store);
+    drop(store);
+    let mut files = disk.files();
+    files.get_mut(&Name::Segment(1)).unwrap().fill(0);
+    let error = reopen(&files).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { segment: 1, offset: 0, .. }), "{error}");
+}
+
+#[test]
+fn a_segment_under_the_name_of_one_that_held_nothing_is_an_error() {
+    let disk = Arc::new(Memory::new());
+    let (store, _) = open(disk.clone()).unwrap();
+    let mut ledger = Ledger::default();
+    // Too large for the first segment, which ends before it: the second one continues the same link.
+    ledger.persist(&store, event(1, 9000));
+    ledger.commit(&store);
+    drop(store);
+    let mut files = disk.files();
+    let second = files.remove(&Name::Segment(2)).unwrap();
+    files.insert(Name::Segment(1), second);
+    let error = reopen(&files).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { segment: 1, offset: 0, .. }), "{error}");
+}
+
+#[test]
 fn a_segment_missing_between_others_is_named() {
     let (mut files, _) = written();
     files.remove(&Name::Segment(1));
@@ -178,6 +208,22 @@ fn damage_to_the_journal_is_found_while_the_node_runs() {
     disk.flip(Name::Segment(2), 700, 3);
     let broken = store.check_journal().unwrap_err();
     assert!(matches!(broken.source, OpenError::Damaged { segment: 2, .. }) && broken.records > 0, "{broken}");
+}
+
+#[test]
+fn a_last_batch_that_is_gone_is_found_while_the_node_runs() {
+    let disk = Arc::new(Memory::new());
+    let (store, _) = open(disk.clone()).unwrap();
+    let mut ledger = Ledger::default();
+    for number in 0..2 {
+        ledger.persist(&store, event(number, 100));
+        ledger.commit(&store);
+    }
+    assert_eq!(store.check_journal().unwrap(), 2);
+    // Nothing follows that would prove it: after a power cut this would be the end.
+    disk.write_at(Name::Segment(1), 1024, &[0; 512]).unwrap();
+    let broken = store.check_journal().unwrap_err();
+    assert!(matches!(broken.source, OpenError::Damaged { segment: 1, .. }) && broken.records == 1, "{broken}");
 }
 
 #[test]

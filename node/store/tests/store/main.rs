@@ -9,6 +9,7 @@ mod failing_disk;
 mod fixture;
 mod full_disk;
 mod index;
+mod real_disk;
 mod receiving;
 mod size;
 mod together;

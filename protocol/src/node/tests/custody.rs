@@ -109,6 +109,21 @@ fn a_sealed_file_that_is_not_its_manifests_is_never_announced() {
 }
 
 #[test]
+fn a_manifest_whose_signature_does_not_hold_is_never_announced() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let parcel = world.seal_of(SPOKE, crate::id::CaseId([1; 32]), 5_000, Class::Routine);
+    world.machines[SPOKE].disk.files.insert(parcel.manifest.id(), parcel.bytes.clone());
+    let sealed = Box::new(super::world::announcement(&parcel.manifest));
+    let mut manifest = parcel.manifest.bytes().to_vec();
+    let at = manifest.len() - 32 - 1;
+    manifest[at] ^= 1;
+    let id = world.command(SPOKE, Command::Announce { manifest, sealed });
+    world.run(100);
+    assert!(matches!(world.answer(SPOKE, id), Some(crate::node::Answer::Refused(_))));
+    assert!(world.node(SPOKE).logs().is_empty());
+}
+
+#[test]
 fn a_node_whose_disk_failed_acknowledges_nothing_more() {
     let mut world = World::new(&[Spoke, Hub]);
     let parcel = world.announce(SPOKE, 600_000, Class::Routine);

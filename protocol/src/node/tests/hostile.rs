@@ -215,6 +215,27 @@ fn manifests_without_their_parcels_take_little_of_a_hub() {
 }
 
 #[test]
+fn a_manifest_that_its_spoke_did_not_sign_or_that_is_anothers_is_declined_and_not_kept() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let link = world.connect(SPOKE, HUB);
+    world.run(1_000);
+    let [one, other] = [1, 2].map(|case| world.seal_of(SPOKE, CaseId([case; 32]), 100, Class::Routine).manifest);
+    // The signature stands before the one page hash, and is no part of the manifest's name.
+    let mut unsigned = one.bytes().to_vec();
+    let at = unsigned.len() - 32 - 1;
+    unsigned[at] ^= 1;
+    for sent in [unsigned, other.bytes().to_vec()] {
+        let offer = Offer { manifest: one.id(), class: Class::Routine, bytes: 69_632, with: With::Manifest };
+        for message in [Message::Offer(offer), Message::Manifest(sent)] {
+            world.input(HUB, Input::Message { link, lane: Lane::Ctl, bytes: message.encode() });
+        }
+    }
+    assert_eq!(world.node(HUB).parcels().count(), 0);
+    let declined = world.said(HUB).filter(|(_, said)| matches!(said, Message::Decline(id) if *id == one.id()));
+    assert_eq!((declined.count(), world.node(HUB).counters().refused_manifests), (2, 2));
+}
+
+#[test]
 fn manifests_that_cannot_be_taken_hold_up_no_other() {
     let mut world = World::new(&[Spoke, Hub]);
     let parcels: Vec<_> = (0..=OFFERED_MAX).map(|_| world.announce(SPOKE, 5_000, Class::Routine)).collect();
