@@ -88,6 +88,11 @@ impl<'w> Pair<'w> {
     }
 }
 
+/// What a check of every byte finds, whatever is left for a person to do.
+fn verified(place: &NodePlace) -> Value {
+    serde_json::from_slice(&run(&["verify", "--dir", place.text(), "--json"]).stdout).unwrap()
+}
+
 /// Turns over one bit of a byte in the file, and says what the byte was.
 fn turn_over(path: &Path, at: u64) -> u8 {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -124,17 +129,22 @@ fn a_bit_that_turns_over_in_every_parcel_is_never_shown_and_comes_again_from_the
         };
         let comes_again = || {
             until("every byte is what it was", || {
-                let sound = victim.json(&["verify"])["damaged"].as_array().unwrap().is_empty();
+                let sound = verified(victim)["damaged"].as_array().unwrap().is_empty();
                 (sound && read_all(&parcels) == whole).then_some(())
             });
             until("every Instance is given out", || (pair.given() == pair.sent).then_some(()));
             assert_eq!(pair.shown(), shown);
         };
         rot(&parcels);
-        let found = victim.json(&["verify"]);
+        let found = verified(victim);
         assert_eq!(found["damaged"].as_array().unwrap().len(), parcels.len(), "each is said: {found}");
         assert_eq!(found["journal_damage"], Value::Null);
         comes_again();
+        rot(&parcels);
+        let said = radmesh(&["verify", "--dir", victim.text(), "--repair"]);
+        let mended = said.lines().filter(|line| line.starts_with("damaged: parcel ") && line.ends_with("; mended"));
+        assert_eq!(mended.count(), parcels.len(), "{said}");
+        assert_eq!(read_all(&parcels), whole, "--repair waits");
         // Before anybody has looked for damage; and what a hub keeps opened for readers rots too.
         rot(&parcels);
         rot(&files(&victim.dir.join("staging")));
@@ -158,14 +168,14 @@ fn a_bit_that_turns_over_in_the_journal_is_said_and_a_node_does_not_start_on_it(
         for _ in 0..JOURNAL_FLIPS {
             let at = any(written);
             turn_over(segment, at);
-            let found = victim.json(&["verify"]);
+            let found = verified(victim);
             println!("{}: byte {at} of the journal: {}", victim.name, found["journal_damage"]);
             assert!(found["journal_damage"].as_str().unwrap().contains("is damaged at byte"), "{found}");
             assert_eq!(pair.shown(), shown);
             assert_eq!(pair.given(), pair.sent);
             turn_over(segment, at);
         }
-        assert_eq!(victim.json(&["verify"])["journal_damage"], Value::Null);
+        assert_eq!(verified(victim)["journal_damage"], Value::Null);
     }
     let mut started_again = Vec::new();
     for ((victim, running), (segment, written)) in victims.into_iter().zip(segments.iter().zip(written)) {
