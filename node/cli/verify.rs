@@ -119,11 +119,10 @@ impl Verify {
         let left = if self.repair { outcome.missing.len() } else { 0 };
         match outcome.for_a_person().max(left) {
             0 => Ok(()),
-            n => Err(CliError::user(format!("{} not mended, named above", print::count(n as u64, "damage")))
-                .hint(
-                    "what another node holds comes when there is a link, an Instance when its modality sends it again; \
+            n => Err(CliError::user(format!("{} not mended, named above", print::count(n as u64, "damage"))).hint(
+                "what another node holds comes when there is a link, an Instance when its modality sends it again; \
                      with a journal that is damaged, stop the node, keep its directory and ask for help",
-                )),
+            )),
         }
     }
 
