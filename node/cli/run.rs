@@ -224,6 +224,7 @@ async fn start_spoke(
             quiet: Millis::from_secs(section.quiet_period_s),
             sop_classes: if section.unknown_sop_classes { SopClasses::AnyStorage } else { SopClasses::default() },
             modalities: section.modalities.iter().map(modality).collect(),
+            sender_bytes_a_day: u64::from(section.sender_gb_a_day) * 1_000_000_000,
         },
     };
     let opened = tokio::task::spawn_blocking(|| Spoke::open(made_of)).await;

@@ -64,6 +64,18 @@ pub enum Record {
     },
 }
 
+/// How near to its end a disk may be taken for something: as it fills up, strangers are refused first, then bulk, then STAT;
+/// reports and claims never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Importance {
+    /// From a sender that nobody has accepted.
+    Stranger,
+    /// Images.
+    Bulk,
+    /// Images of which a person waits for the answer.
+    Stat,
+}
+
 /// One piece of storage work. Carried out in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
@@ -75,6 +87,8 @@ pub enum Work {
         manifest: ManifestId,
         /// Sealed size.
         bytes: u64,
+        /// How full the disk may become by it.
+        importance: Importance,
     },
     /// Write received bytes into a parcel's file; not durable yet.
     Write {
@@ -156,6 +170,11 @@ pub enum Stored {
         offset: u64,
         /// The bytes.
         bytes: Option<Vec<u8>>,
+    },
+    /// A parcel's file was not made: the disk has no room left for what is no more important.
+    NoRoom {
+        /// The parcel.
+        manifest: ManifestId,
     },
     /// A parcel's file is not there, or could not be made: the work on it was not done.
     NoFile {

@@ -7,6 +7,7 @@
 
 use crate::{
     Word,
+    allowance::Allowances,
     held::Held,
     modality::{AllowList, Modality, ModalityLine, NotWaiting, Standing},
     quarantine::{self, Bounds, Place, Quarantine, QuarantineFull},
@@ -67,6 +68,7 @@ pub(crate) struct Ledger {
     pub(crate) bell: Notify,
     held: Held,
     quarantine_room: Arc<quarantine::Room>,
+    pub(crate) allowances: Allowances,
     allowed: RwLock<AllowList>,
     lists: Mutex<Lists>,
     // Held over a write of a Study's record, by threads that may block: of two writers the later one knows the other's.
@@ -87,13 +89,14 @@ pub(crate) struct Founding {
     pub(crate) rules: Rules,
     pub(crate) configured: Vec<Modality>,
     pub(crate) quarantine: Bounds,
+    pub(crate) sender_bytes_a_day: u64,
     pub(crate) held: Held,
 }
 
 impl Ledger {
     /// Builds the lists from the journal's latest records and removes files that nothing acknowledged names.
     pub(crate) fn open(rooms: Rooms, records: &Latest, founding: Founding, now: Mono) -> Result<Self, OpenError> {
-        let Founding { site, rules, configured, quarantine, held } = founding;
+        let Founding { site, rules, configured, quarantine, sender_bytes_a_day, held } = founding;
         let mut staging = Staging::new(rules, site, rooms.at_rest.clone());
         let (mut allowed, mut waiting) = (AllowList::new(configured), Quarantine::default());
         let quarantine_room = quarantine::Room::new(quarantine);
@@ -153,7 +156,8 @@ impl Ledger {
         }
         let lists = Mutex::new(Lists { staging, quarantine: waiting, tally: Tally::default() });
         let (allowed, bell, writing) = (RwLock::new(allowed), Notify::new(), Mutex::default());
-        Ok(Self { rooms, bell, held, quarantine_room, allowed, lists, writing })
+        let allowances = Allowances::new(sender_bytes_a_day);
+        Ok(Self { rooms, bell, held, quarantine_room, allowances, allowed, lists, writing })
     }
 
     // A step that panics while it only looks leaves the lists as they were; nobody else has to stop for it.

@@ -5,6 +5,7 @@
 //! The path of a Study): [`intake`], [`staging`], pack, outbox, [`clinic`]; [`Spoke`] puts them together and is all
 //! that the node sees. Nothing here opens a link or a file by itself: bytes go through the store, words through the core.
 
+mod allowance;
 mod chance;
 mod check;
 pub mod clinic;
@@ -27,6 +28,7 @@ mod spoke;
 pub mod staging;
 mod word;
 
+pub use allowance::OverAllowance;
 pub use chance::Chance;
 pub use check::StagedCheck;
 pub use clinic::PrintError;

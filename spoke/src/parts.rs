@@ -36,6 +36,8 @@ pub struct Settings {
     pub sop_classes: SopClasses,
     /// Modalities that may send.
     pub modalities: Vec<Modality>,
+    /// Bytes that each of them may store in a day.
+    pub sender_bytes_a_day: u64,
 }
 
 /// What a spoke is put together from.

@@ -5,7 +5,10 @@
 //! stands, so a chunk that rotted, moved or is missing does not open: what is read is what was received, or an error.
 
 use crate::staging::{FileKey, StagingId};
-use radmesh_protocol::envelope::stream::{self, Sealer};
+use radmesh_protocol::{
+    envelope::stream::{self, Sealer},
+    record::Importance,
+};
 use radmesh_store::{StageWriter, StagedId, StagedReader, Store, WriteError};
 use rand_core::CryptoRng;
 use std::{collections::BTreeSet, io};
@@ -21,11 +24,11 @@ pub(crate) struct Writing {
 
 impl Writing {
     /// A new file under a new key.
-    pub(crate) fn begin(store: &Store, rng: &mut impl CryptoRng) -> Result<Self, WriteError> {
+    pub(crate) fn begin(store: &Store, importance: Importance, rng: &mut impl CryptoRng) -> Result<Self, WriteError> {
         let (mut id, mut key) = ([0; 16], FileKey([0; 32]));
         rng.fill_bytes(&mut id);
         rng.fill_bytes(&mut key.0);
-        let file = store.stage(StagedId(id))?;
+        let file = store.stage(StagedId(id), importance)?;
         Ok(Self { id: StagingId(id), sealer: Sealer::new(&key.0), key, file })
     }
 

@@ -45,7 +45,7 @@ impl Spoke {
     pub fn open(parts: Parts) -> Result<Self, StartError> {
         let Parts { me, federation, signer, reading, at_rest, store, latest, node, .. } = parts;
         let Parts { commands, clock, chance, workers, settings, .. } = parts;
-        let Settings { ae_title, quiet, sop_classes, modalities } = settings;
+        let Settings { ae_title, quiet, sop_classes, modalities, sender_bytes_a_day } = settings;
         let server = server::Config { sop_classes, ..server::Config::new(ae_title) };
         let rooms = Rooms { store, at_rest, chance };
         let site = Site::open(&rooms, &latest)?;
@@ -55,6 +55,7 @@ impl Spoke {
             rules: Rules::quiet(quiet),
             configured: modalities,
             quarantine: quarantine::BOUNDS,
+            sender_bytes_a_day,
             held: Held::new(Arc::clone(&rooms.store), Arc::clone(&node), me),
         };
         let ledger = Ledger::open(rooms, &latest, founding, clock().mono)?;

@@ -30,7 +30,7 @@ use std::{
 };
 
 /// How long anything may take before a test gives up and shows the logs.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The binary under test.
 pub(crate) const RADMESH: &str = env!("CARGO_BIN_EXE_radmesh");

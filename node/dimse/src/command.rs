@@ -52,6 +52,8 @@ pub struct CommandSet {
     pub field: CommandField,
     /// (0000,0110) in a request, (0000,0120) in a response and in C-CANCEL.
     pub message_id: u16,
+    /// (0000,0700), in a C-STORE request; medium if absent.
+    pub priority: Priority,
     /// (0000,0800).
     pub data_set: DataSet,
     /// (0000,0002).
@@ -62,6 +64,38 @@ pub struct CommandSet {
     pub status: Option<Status>,
     /// (0000,0902), written only.
     pub comment: &'static str,
+}
+
+/// How soon the sender wants an object to be stored (PS3.7 table 9.3-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// 2.
+    Low,
+    /// 0, which is what it says when nobody chose; and every other number.
+    #[default]
+    Medium,
+    /// 1.
+    High,
+}
+
+impl From<u16> for Priority {
+    fn from(number: u16) -> Self {
+        match number {
+            1 => Self::High,
+            2 => Self::Low,
+            _ => Self::Medium,
+        }
+    }
+}
+
+impl From<Priority> for u16 {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Medium => 0,
+            Priority::High => 1,
+            Priority::Low => 2,
+        }
+    }
 }
 
 /// Why bytes are no command set.
@@ -107,8 +141,6 @@ const AFFECTED_SOP_INSTANCE_UID: u16 = 0x1000;
 const NO_DATA_SET: u16 = 0x0101;
 /// (0000,0800) as we write it when one follows.
 const A_DATA_SET: u16 = 0x0000;
-/// (0000,0700): medium, which is what it says when nobody chose.
-const PRIORITY_MEDIUM: u16 = 0x0000;
 
 impl CommandSet {
     /// Reads a command set.
@@ -120,7 +152,7 @@ impl CommandSet {
             return Err(CommandError::TooLong { bytes: bytes.len() });
         }
         let (mut field, mut request, mut responds_to, mut data_set, mut status) = (None, None, None, None, None);
-        let (mut class, mut instance) = (None, None);
+        let (mut class, mut instance, mut priority) = (None, None, None);
         let mut rest = bytes;
         while !rest.is_empty() {
             let truncated = CommandError::Truncated { at: bytes.len() - rest.len() };
@@ -137,6 +169,7 @@ impl CommandSet {
                 COMMAND_FIELD => field = number(value),
                 MESSAGE_ID => request = number(value),
                 MESSAGE_ID_RESPONDED_TO => responds_to = number(value),
+                PRIORITY => priority = number(value),
                 DATA_SET_TYPE => data_set = number(value),
                 STATUS => status = number(value),
                 AFFECTED_SOP_CLASS_UID => class = Some(SopClassUid::parse(value)),
@@ -158,6 +191,7 @@ impl CommandSet {
         Ok(Self {
             field,
             message_id,
+            priority: priority.map(Priority::from).unwrap_or_default(),
             data_set,
             sop_class_uid: class,
             sop_instance_uid: instance,
@@ -172,6 +206,7 @@ impl CommandSet {
         Self {
             field: CommandField::C_STORE,
             message_id,
+            priority: Priority::Medium,
             data_set: DataSet::Follows,
             sop_class_uid: Some(Ok(class)),
             sop_instance_uid: Some(Ok(instance)),
@@ -186,6 +221,7 @@ impl CommandSet {
         Self {
             field: CommandField::C_ECHO,
             message_id,
+            priority: Priority::Medium,
             data_set: DataSet::Absent,
             sop_class_uid: Some(Ok(class)),
             sop_instance_uid: None,
@@ -200,6 +236,7 @@ impl CommandSet {
         Self {
             field: self.field.response(),
             message_id: self.message_id,
+            priority: self.priority,
             data_set: DataSet::Absent,
             sop_class_uid: self.sop_class_uid.clone().filter(Result::is_ok),
             sop_instance_uid: self.sop_instance_uid.clone().filter(Result::is_ok),
@@ -222,7 +259,7 @@ impl CommandSet {
             put_number(&mut body, MESSAGE_ID, self.message_id);
         }
         if self.field == CommandField::C_STORE {
-            put_number(&mut body, PRIORITY, PRIORITY_MEDIUM);
+            put_number(&mut body, PRIORITY, self.priority.into());
         }
         put_number(
             &mut body,

@@ -17,6 +17,7 @@ pub mod transfer_syntax;
 pub mod wire;
 
 pub use ae_title::{AeTitle, AeTitleError};
+pub use command::Priority;
 /// The identifiers that an association and a data set share are those of the scanner, so that they compare as they are.
 pub use radmesh_codec::uid::{SopClassUid, SopInstanceUid, TransferSyntax, UidError};
 pub use status::{Status, StoreStatus};

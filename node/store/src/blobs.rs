@@ -12,6 +12,7 @@ use crate::{
 use radmesh_protocol::{
     id::{Hash, ManifestId},
     limits::CHUNK_BYTES,
+    record::Importance,
 };
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -19,12 +20,17 @@ use std::{io, sync::Arc, thread, time::Duration};
 const FILES_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes `bytes` bytes for a parcel's file and makes its name durable.
-pub(crate) fn create(latch: &Latch, manifest: ManifestId, bytes: u64) -> Result<(), WriteError> {
+pub(crate) fn create(
+    latch: &Latch,
+    manifest: ManifestId,
+    bytes: u64,
+    importance: Importance,
+) -> Result<(), WriteError> {
     let name = Name::Parcel(manifest);
     if latch.medium().bytes(name).is_ok_and(|there| there >= bytes) {
         return latch.sync_dir(Dir::Parcels);
     }
-    latch.spare(bytes)?;
+    latch.spare(bytes, importance)?;
     match latch.change(|medium| medium.create(name)) {
         Ok(()) | Err(WriteError::Misplaced) => {}
         Err(error) => return Err(error),
@@ -88,7 +94,8 @@ impl Draft {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]; drop the draft then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.0.latch().spare(bytes.len() as u64)?;
+        // Packing makes room: what is sealed is deleted where it was staged.
+        self.0.latch().spare(bytes.len() as u64, Importance::Stat)?;
         self.0.append(bytes)
     }
 

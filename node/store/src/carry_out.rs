@@ -26,7 +26,12 @@ impl Store {
     pub fn carry_out(&self, work: Work) -> Vec<Stored> {
         match work {
             Work::Persist(seq, record) => answer(self.persist(seq, record)),
-            Work::Create { manifest, bytes } => on_file(manifest, blobs::create(&self.latch, manifest, bytes)),
+            Work::Create { manifest, bytes, importance } => {
+                match blobs::create(&self.latch, manifest, bytes, importance) {
+                    Err(WriteError::Full) => vec![Stored::NoRoom { manifest }],
+                    made => on_file(manifest, made),
+                }
+            }
             Work::Write { manifest, offset, bytes } => {
                 let written = self.latch.change(|medium| medium.write_at(Name::Parcel(manifest), offset, &bytes));
                 on_file(manifest, written)

@@ -5,6 +5,7 @@
 //! of the store passes here; reading goes on, so that reports can still be read.
 
 use crate::medium::{Dir, Medium, Name, is_full, is_out_of_files};
+use radmesh_protocol::record::Importance;
 use std::{
     io,
     sync::{
@@ -13,8 +14,12 @@ use std::{
     },
 };
 
-/// The reserve is at most this part of the disk, so that a small one is not all reserve.
-const RESERVE_SHARE: u64 = 8;
+/// What is kept free for one purpose is at most this part of the disk, so that a small one is not all reserve.
+const KEPT_FREE_SHARE: u64 = 8;
+/// Of the reserve, what STAT images may still take when other images may take nothing.
+const STAT_LANE: u64 = 4;
+/// Of the reserve, what accepted senders may still take when strangers may take nothing.
+const OWN_LANE: u64 = 16;
 
 /// Why something was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,11 +86,17 @@ impl Latch {
         })
     }
 
-    /// Refuses bulk data that would take from the reserve that reports, claims and the journal live from.
-    pub(crate) fn spare(&self, bytes: u64) -> Result<(), WriteError> {
+    /// Refuses data that would take from what is kept free for more important ones, and from the reserve that reports,
+    /// claims and the journal live from.
+    pub(crate) fn spare(&self, bytes: u64, importance: Importance) -> Result<(), WriteError> {
         let Some(space) = self.change(|medium| medium.free())? else { return Ok(()) };
-        let reserve_bytes = self.reserve_bytes.min(space.total_bytes / RESERVE_SHARE);
-        if space.free_bytes < reserve_bytes.saturating_add(bytes) { Err(WriteError::Full) } else { Ok(()) }
+        let of_reserve = |times: u64| self.reserve_bytes.saturating_mul(times).min(space.total_bytes / KEPT_FREE_SHARE);
+        let kept_free = match importance {
+            Importance::Stat => of_reserve(1),
+            Importance::Bulk => of_reserve(1) + of_reserve(STAT_LANE),
+            Importance::Stranger => of_reserve(1) + of_reserve(STAT_LANE) + of_reserve(OWN_LANE),
+        };
+        if space.free_bytes < kept_free.saturating_add(bytes) { Err(WriteError::Full) } else { Ok(()) }
     }
 
     pub(crate) fn sync(&self, name: Name) -> Result<(), WriteError> {

@@ -9,6 +9,7 @@ use crate::{
     latch::{Latch, WriteError},
     medium::{Name, StagedId},
 };
+use radmesh_protocol::record::Importance;
 use std::{
     io::{self, Read, Seek, SeekFrom},
     sync::Arc,
@@ -18,15 +19,16 @@ use std::{
 #[derive(Debug)]
 pub struct StageWriter {
     id: StagedId,
+    importance: Importance,
     file: Appending,
 }
 
 impl StageWriter {
-    pub(crate) fn begin(latch: Arc<Latch>, id: StagedId) -> Result<Self, WriteError> {
+    pub(crate) fn begin(latch: Arc<Latch>, id: StagedId, importance: Importance) -> Result<Self, WriteError> {
         if latch.medium().bytes(Name::Staged(id)).is_ok() {
             return Err(WriteError::Misplaced);
         }
-        Ok(Self { id, file: Appending::begin(latch, Name::Staging(id))? })
+        Ok(Self { id, importance, file: Appending::begin(latch, Name::Staging(id))? })
     }
 
     /// Appends bytes, encrypted by the caller.
@@ -34,7 +36,7 @@ impl StageWriter {
     /// # Errors
     /// [`WriteError::Full`] or [`WriteError::Faulted`]; drop the writer then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.file.latch().spare(bytes.len() as u64)?;
+        self.file.latch().spare(bytes.len() as u64, self.importance)?;
         self.file.append(bytes)
     }
 
@@ -104,7 +106,7 @@ mod tests {
     #[test]
     fn a_finished_file_is_never_written_over() {
         let latch = Arc::new(Latch::new(Arc::new(Memory::new()), 0));
-        let begin = || StageWriter::begin(Arc::clone(&latch), StagedId([1; 16]));
+        let begin = || StageWriter::begin(Arc::clone(&latch), StagedId([1; 16]), Importance::Bulk);
         let mut first = begin().unwrap();
         assert_eq!(begin().unwrap_err(), WriteError::Misplaced, "one is being written");
         first.append(b"a film").unwrap();

@@ -22,7 +22,7 @@ use radmesh_protocol::{
     envelope::at_rest::AtRestKey,
     id::{Hash, ManifestId},
     parcel::manifest::Manifest,
-    record::{Record, Seq},
+    record::{Importance, Record, Seq},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -231,12 +231,12 @@ impl Store {
         blobs::read_chunk(&self.latch, manifest, chunk)
     }
 
-    /// Begins a staged file.
+    /// Begins a staged file, which may fill the disk as far as its importance allows.
     ///
     /// # Errors
     /// [`WriteError::Misplaced`] if there is one of that name.
-    pub fn stage(&self, id: StagedId) -> Result<StageWriter, WriteError> {
-        StageWriter::begin(Arc::clone(&self.latch), id)
+    pub fn stage(&self, id: StagedId, importance: Importance) -> Result<StageWriter, WriteError> {
+        StageWriter::begin(Arc::clone(&self.latch), id, importance)
     }
 
     /// Begins a scratch file, under any 16 bytes that no staged file has.

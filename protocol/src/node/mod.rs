@@ -297,6 +297,12 @@ impl Node {
                 self.receiver.no_file(manifest, &mut self.shelf, now.mono, &mut out);
                 self.carry_out(out);
             }
+            Stored::NoRoom { manifest } => {
+                let mut out = Vec::new();
+                self.receiver.no_room(&manifest, &mut self.shelf, now.mono, &mut out);
+                self.counters.disk_full += 1;
+                self.carry_out(out);
+            }
             Stored::Full => {
                 let mut out = Vec::new();
                 self.receiver.full(&mut self.shelf, now.mono, &mut out);

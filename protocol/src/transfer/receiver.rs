@@ -19,7 +19,7 @@ use crate::{
     node::LinkId,
     parcel::chunk::Page,
     ranges::Ranges,
-    record::{Record, Work},
+    record::{Importance, Record, Work},
     time::{Millis, Mono},
 };
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub struct Receiver {
     unsynced: BTreeSet<ManifestId>,
     orders: u64,
     full_until: Option<Mono>,
+    /// Until when nothing but STAT is begun.
+    bulk_until: Option<Mono>,
     happened: Vec<Happened>,
     counters: Counters,
 }
@@ -213,6 +215,7 @@ impl Receiver {
     /// giving way where all places are taken.
     pub fn start(&mut self, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) {
         self.fetches.values_mut().for_each(|fetch| fetch.forgive(now));
+        self.bulk_until = self.bulk_until.filter(|until| now < *until);
         self.full_until = self.full_until.filter(|until| now < *until);
         if self.full_until.is_some() {
             return;
@@ -236,7 +239,12 @@ impl Receiver {
         let blamed =
             self.fetches.values().filter(|fetch| fetch.from.is_none()).flat_map(|fetch| fetch.damaged.values());
         let forgiven = blamed.map(|blame| blame.last.after(BLAME_AGE));
-        unsynced.map(|fetch| fetch.pending_since.after(SYNC_WAIT)).chain(forgiven).chain(self.full_until).min()
+        unsynced
+            .map(|fetch| fetch.pending_since.after(SYNC_WAIT))
+            .chain(forgiven)
+            .chain(self.full_until)
+            .chain(self.bulk_until)
+            .min()
     }
 
     /// Time has passed.
@@ -469,7 +477,32 @@ impl Receiver {
             }
             whole.iter().for_each(|range| parcel.lose(range));
         }
-        self.full(shelf, now, out);
+        if self.bulk_until.is_none() {
+            self.full(shelf, now, out);
+        }
+    }
+
+    /// There is no room for a parcel's file. For a minute nothing is begun that is no more important; what has its room
+    /// goes on, and a STAT film that fits is fetched.
+    pub fn no_room(&mut self, manifest: &ManifestId, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
+        if self.fetches.get(manifest).is_some_and(|fetch| fetch.class <= Class::Stat) {
+            return self.full(shelf, now, out);
+        }
+        self.bulk_until = Some(now.after(FULL_WAIT));
+        if let Some(parcel) = shelf.get_mut(manifest) {
+            Ranges::whole(parcel.bytes()).iter().for_each(|range| parcel.lose(range));
+        }
+        self.unsynced.remove(manifest);
+        let refused: Vec<ManifestId> =
+            self.fetches.keys().filter(|id| self.waits_for_room(id, shelf)).copied().collect();
+        refused.iter().for_each(|id| self.leave(id, Why::Full, out));
+    }
+
+    /// Whether a parcel has no room yet, and may take none now.
+    fn waits_for_room(&self, id: &ManifestId, shelf: &Shelf) -> bool {
+        let is_bulk = self.fetches.get(id).is_some_and(|fetch| fetch.class > Class::Stat);
+        let has_no_room = shelf.get(id).is_none_or(|parcel| parcel.here().is_empty());
+        self.bulk_until.is_some() && is_bulk && has_no_room
     }
 
     /// What fetches came to since this was last called.
@@ -508,6 +541,7 @@ impl Receiver {
             fetch.from.is_none()
                 && fetch.offered.contains(&link)
                 && !fetch.distrusts(&link)
+                && !self.waits_for_room(id, shelf)
                 && shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty())
         };
         let mut waiting: Vec<_> =
@@ -563,7 +597,8 @@ impl Receiver {
         fetch.came = 0;
         fetch.dry_after = None;
         if parcel.here().is_empty() {
-            out.push(Effect::Disk(Work::Create { manifest: id, bytes: parcel.bytes() }));
+            let importance = if fetch.class <= Class::Stat { Importance::Stat } else { Importance::Bulk };
+            out.push(Effect::Disk(Work::Create { manifest: id, bytes: parcel.bytes(), importance }));
         }
         fetch.need(id, &parcel.missing(), shelf)
     }

@@ -16,10 +16,10 @@ use crate::{
     staging::{Novelty, ReceivedInstance, Sender, Wholeness},
 };
 use radmesh_dimse::{
-    StoreStatus,
+    Priority, StoreStatus,
     server::{self, Incoming, Sink, Verdict},
 };
-use radmesh_protocol::id::CaseId;
+use radmesh_protocol::{class::Class, id::CaseId, record::Importance};
 use radmesh_store::WriteError;
 use receive::Receiving;
 use std::{fmt, io::Read, sync::Arc};
@@ -54,7 +54,8 @@ impl Intake {
     /// # Errors
     /// [`Refused`], in words for that person.
     pub fn file(&self, mut file: impl Read, word: &Word) -> Result<Taken, Refused> {
-        let taken = self.receive().and_then(|mut receiving| {
+        let importance = if word.class == Some(Class::Stat) { Importance::Stat } else { Importance::Bulk };
+        let taken = self.receive(importance).and_then(|mut receiving| {
             let mut buffer = vec![0; COPY_BYTES];
             loop {
                 match file.read(&mut buffer).map_err(Refused::Input)? {
@@ -66,8 +67,8 @@ impl Intake {
         taken.inspect_err(|_| self.ledger.refused())
     }
 
-    fn receive(&self) -> Result<Receiving, Refused> {
-        Receiving::begin(&self.ledger.rooms.store, &self.ledger.rooms.chance)
+    fn receive(&self, importance: Importance) -> Result<Receiving, Refused> {
+        Receiving::begin(&self.ledger.rooms.store, importance, &self.ledger.rooms.chance)
     }
 
     fn finish(
@@ -130,15 +131,24 @@ impl server::Intake for Intake {
             Verdict::Quarantined => Some(self.ledger.place().map_err(|full| self.status(&full.into()))?),
             Verdict::Accepted | Verdict::Refused => None,
         };
-        let receiving = self.receive().map_err(|refused| self.status(&refused))?;
+        let importance = match (incoming.verdict, incoming.priority) {
+            (Verdict::Quarantined | Verdict::Refused, _) => Importance::Stranger,
+            (Verdict::Accepted, Priority::High) => Importance::Stat,
+            (Verdict::Accepted, Priority::Medium | Priority::Low) => Importance::Bulk,
+        };
+        let receiving = self.receive(importance).map_err(|refused| self.status(&refused))?;
         Ok(Arriving { intake: self.clone(), receiving, declared, sender: of(&incoming.sender), place })
     }
 }
 
 impl Sink for Arriving {
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreStatus> {
-        let room = self.place.as_mut().map_or(Ok(()), |place| place.grow(bytes.len() as u64));
-        let written = room.map_err(Refused::from).and_then(|()| self.receiving.write(bytes));
+        let (many, intake) = (bytes.len() as u64, &self.intake);
+        let room = match &mut self.place {
+            Some(place) => place.grow(many).map_err(Refused::from),
+            None => intake.ledger.allowances.take(&self.sender, many, (intake.clock)().mono).map_err(Refused::from),
+        };
+        let written = room.and_then(|()| self.receiving.write(bytes));
         written.map_err(|refused| self.intake.status(&refused))
     }
 
@@ -168,9 +178,8 @@ const fn status_of(refused: &Refused) -> StoreStatus {
     match refused {
         Refused::DoesNotMatch { .. } => StoreStatus::DoesNotMatch,
         Refused::Scan(_) => StoreStatus::CannotUnderstand,
-        Refused::TooLarge | Refused::ReadBack | Refused::QuarantineFull(_) | Refused::Input(_) => {
-            StoreStatus::OutOfResources
-        }
+        Refused::TooLarge | Refused::ReadBack | Refused::QuarantineFull(_) => StoreStatus::OutOfResources,
+        Refused::OverAllowance(_) | Refused::Input(_) => StoreStatus::OutOfResources,
         Refused::Disk(WriteError::Full | WriteError::Faulted | WriteError::TooLarge { .. } | WriteError::Misplaced) => {
             StoreStatus::OutOfResources
         }
@@ -201,6 +210,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::RwLock};
 
     const ROOM: Bounds = Bounds { bytes: 100_000, instances: 2 };
+    const ALLOWANCE: u64 = 50_000;
 
     fn door(disk: &Arc<Memory>) -> Intake {
         let (signing, at_rest) = (SigningKey::from_seed([2; 32]), AtRestKey::from_bytes(&[9; 32]));
@@ -224,6 +234,7 @@ mod tests {
             rules: Rules::quiet(Millis::from_secs(60)),
             configured: Vec::new(),
             quarantine: ROOM,
+            sender_bytes_a_day: ALLOWANCE,
             held: Held::new(Arc::clone(&store), Arc::new(RwLock::new(node)), me),
         };
         let ledger = Ledger::open(Rooms { store, at_rest, chance }, &Latest::default(), founding, Mono(0)).unwrap();
@@ -239,6 +250,7 @@ mod tests {
                 address: Ipv4Addr::LOCALHOST.into(),
             },
             verdict,
+            priority: Priority::Medium,
             sop_class_uid: SopClassUid::parse("1.2.840.10008.5.1.4.1.1.2").unwrap(),
             sop_instance_uid: SopInstanceUid::parse("1.2.3").unwrap(),
             transfer_syntax: TransferSyntax::parse("1.2.840.10008.1.2.1").unwrap(),
@@ -247,6 +259,16 @@ mod tests {
 
     fn on_disk(disk: &Memory) -> usize {
         disk.files().values().map(Vec::len).sum()
+    }
+
+    #[test]
+    fn an_accepted_sender_is_refused_once_it_has_stored_what_it_may_in_a_day() {
+        let disk = Arc::new(Memory::new());
+        let door = door(&disk);
+        let mut arriving = door.begin(incoming(Verdict::Accepted)).unwrap();
+        let taken = (0..1000).take_while(|_| Sink::write(&mut arriving, &[0; 1000]).is_ok()).count();
+        assert_eq!(taken, 50);
+        assert_eq!(Sink::write(&mut arriving, &[0; 1000]), Err(StoreStatus::OutOfResources));
     }
 
     #[test]

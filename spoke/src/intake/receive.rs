@@ -5,6 +5,7 @@
 //! frees its copy. Rules: `protocol/SPEC.md`, Received bytes.
 
 use crate::{
+    allowance::OverAllowance,
     chance::Chance,
     quarantine::QuarantineFull,
     sealed_file::{self, Writing},
@@ -14,7 +15,7 @@ use radmesh_codec::{
     scan::{Form, Scan, ScanError, scan},
     uid::{SopClassUid, SopInstanceUid, TransferSyntax},
 };
-use radmesh_protocol::{id::Hash, parcel::contents::ReceivedForm, phi::Phi, time::Wall};
+use radmesh_protocol::{id::Hash, parcel::contents::ReceivedForm, phi::Phi, record::Importance, time::Wall};
 use radmesh_store::{Store, WriteError};
 use std::io::{self, Read};
 
@@ -62,6 +63,9 @@ pub enum Refused {
     /// Unknown senders hold as much as they may.
     #[error(transparent)]
     QuarantineFull(#[from] QuarantineFull),
+    /// Its sender has stored as much in a day as it may.
+    #[error(transparent)]
+    OverAllowance(#[from] OverAllowance),
     /// The disk is full or failed.
     #[error(transparent)]
     Disk(#[from] WriteError),
@@ -79,8 +83,8 @@ pub(crate) struct Receiving {
 }
 
 impl Receiving {
-    pub(crate) fn begin(store: &Store, chance: &Chance) -> Result<Self, Refused> {
-        let writing = Writing::begin(store, &mut chance.clone())?;
+    pub(crate) fn begin(store: &Store, importance: Importance, chance: &Chance) -> Result<Self, Refused> {
+        let writing = Writing::begin(store, importance, &mut chance.clone())?;
         Ok(Self { writing, hasher: blake3::Hasher::new(), bytes: 0 })
     }
 
@@ -207,7 +211,8 @@ mod tests {
     fn a_file_that_opens_and_holds_other_bytes_than_were_received_is_refused_and_removed() {
         let (store, _) = Store::open(Arc::new(Memory::new()), &AtRestKey::from_bytes(&[9; 32])).unwrap();
         let film = include_bytes!("../../../tests/data/pydicom/CT_small.dcm");
-        let mut receiving = Receiving::begin(&store, &Chance::new(ChaCha20Rng::seed_from_u64(1))).unwrap();
+        let mut receiving =
+            Receiving::begin(&store, Importance::Bulk, &Chance::new(ChaCha20Rng::seed_from_u64(1))).unwrap();
         receiving.write(film).unwrap();
         // Came, and was not sealed.
         receiving.hasher.update(b"one byte more");

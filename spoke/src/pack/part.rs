@@ -28,6 +28,7 @@ use radmesh_protocol::{
         seal::{PACKED_BYTES_MAX, SealError, SealFacts, seal},
     },
     phi::Phi,
+    record::Importance,
 };
 use radmesh_store::{Store, WriteError, is_out_of_files};
 use radmesh_worker::{Coded, EncodeFault, Form, Workers};
@@ -158,7 +159,9 @@ impl Sealing {
 
     /// One Instance that no parcel holds: coded into a sealed spool, cut into pieces, each a parcel.
     fn long(&self, load: &Load) -> Result<Vec<PartRecord>, PackError> {
-        let fresh = || Ok(Spool { writing: Writing::begin(&self.store, &mut self.chance.clone())?, bytes: 0 });
+        let fresh = || {
+            Ok(Spool { writing: Writing::begin(&self.store, Importance::Stat, &mut self.chance.clone())?, bytes: 0 })
+        };
         let mut spooled = None;
         let stored = self.code(
             load,
@@ -455,7 +458,7 @@ mod tests {
             workers: Arc::new(Workers::new(Place::InProcess)),
             profile: Profile::Fast,
         };
-        let mut writing = Writing::begin(&sealing.store, &mut sealing.chance.clone()).unwrap();
+        let mut writing = Writing::begin(&sealing.store, Importance::Bulk, &mut sealing.chance.clone()).unwrap();
         writing.write(film).unwrap();
         let (file, key) = writing.finish().unwrap();
         let run_of = |hash: Hash| {

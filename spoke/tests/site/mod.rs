@@ -262,6 +262,7 @@ impl Site {
                 quiet: start.quiet,
                 sop_classes: SopClasses::default(),
                 modalities: start.modalities,
+                sender_bytes_a_day: u64::MAX,
             },
         };
         let spoke = Arc::new(Spoke::open(parts).map_err(|error| error.to_string())?);

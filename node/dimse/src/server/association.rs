@@ -291,6 +291,7 @@ where
         Ok(Incoming {
             sender: self.accepted.sender.clone(),
             verdict: self.accepted.verdict,
+            priority: request.priority,
             sop_class_uid: class.clone(),
             sop_instance_uid: instance.clone(),
             transfer_syntax: transfer_syntax.clone(),

@@ -18,7 +18,7 @@ pub use negotiation::{Accepted, Rejection, negotiate};
 pub(crate) use negotiation::{CONTEXTS_MAX, PROTOCOL_VERSION, peer_pdu_bytes, user_variables};
 pub use rehearsal::rehearse;
 
-use crate::{AeTitle, SopClassUid, SopInstanceUid, StoreStatus, TransferSyntax, sop_class::SopClasses};
+use crate::{AeTitle, Priority, SopClassUid, SopInstanceUid, StoreStatus, TransferSyntax, sop_class::SopClasses};
 use seats::Seats;
 use std::{future::Future, io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -52,6 +52,8 @@ pub struct Incoming {
     pub sender: Sender,
     /// What was decided about the sender when it connected; never `Refused`.
     pub verdict: Verdict,
+    /// Priority of the command.
+    pub priority: Priority,
     /// Affected SOP Class UID of the command.
     pub sop_class_uid: SopClassUid,
     /// Affected SOP Instance UID of the command. Whether the data set holds the same is the sink's to check.

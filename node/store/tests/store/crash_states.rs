@@ -6,7 +6,7 @@ use crate::fixture::{Ledger, SETTINGS, at_rest, event, open, parcel};
 use radmesh_protocol::{
     id::Hash,
     ranges::Ranges,
-    record::{Record, Seq, Stored, Work},
+    record::{Importance, Record, Seq, Stored, Work},
 };
 use radmesh_store::{
     Faulty, Memory, Store,
@@ -126,7 +126,7 @@ fn a_parcels_file_that_a_killed_process_had_made_is_there_after_a_cut_once_its_b
     disk.create(Name::Parcel(manifest)).unwrap();
     disk.reserve(Name::Parcel(manifest), bytes).unwrap();
     let (store, _) = open(disk.clone() as Arc<dyn Medium>).unwrap();
-    assert_eq!(store.carry_out(Work::Create { manifest, bytes }), []);
+    assert_eq!(store.carry_out(Work::Create { manifest, bytes, importance: Importance::Bulk }), []);
     assert_eq!(store.carry_out(Work::Write { manifest, offset: 0, bytes: sealed.clone() }), []);
     let ranges = Ranges::whole(bytes);
     let synced = store.carry_out(Work::Sync { manifest, ranges: ranges.clone() });

@@ -11,7 +11,7 @@ use radmesh_protocol::{
         seal::{SealFacts, seal},
     },
     ranges::Ranges,
-    record::{Record, Seq, Stored, Work},
+    record::{Importance, Record, Seq, Stored, Work},
 };
 use radmesh_store::{Medium, OpenError, Settings, StagedId, Store, WriteError};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -137,7 +137,8 @@ impl Ledger {
         self.received.insert(id, sealed.clone());
         self.persist(store, Record::Manifest(manifest));
         self.commit(store);
-        let made = store.carry_out(Work::Create { manifest: id, bytes: sealed.len() as u64 });
+        let made =
+            store.carry_out(Work::Create { manifest: id, bytes: sealed.len() as u64, importance: Importance::Bulk });
         self.hear(made);
         let half = sealed.len() / 2 + 100;
         for (from, to) in [(0, half), (half, sealed.len())] {
@@ -170,7 +171,7 @@ impl Ledger {
 
     pub(crate) fn stage(&mut self, store: &Store, id: u8, bytes: &[u8]) -> Result<(), WriteError> {
         let id = StagedId([id; 16]);
-        let mut writer = store.stage(id)?;
+        let mut writer = store.stage(id, Importance::Bulk)?;
         for part in bytes.chunks(1000) {
             writer.append(part)?;
         }

@@ -5,10 +5,10 @@
 use crate::fixture::{Ledger, event, open};
 use radmesh_protocol::{
     id::{Hash, ManifestId},
-    record::{Record, Seq, Stored, Work},
+    record::{Importance, Record, Seq, Stored, Work},
 };
 use radmesh_store::{Faulty, OpenError, StagedId, Store, WriteError, medium::Fault, medium::Medium};
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 #[test]
 fn a_disk_full_at_any_write_loses_nothing_acknowledged_and_nothing_that_waited() {
@@ -67,15 +67,54 @@ fn the_cores_records_wait_for_space_and_keep_their_order() {
 }
 
 #[test]
+fn strangers_are_refused_before_the_clinics_own_and_those_before_stat() {
+    let disk = Arc::new(Faulty::new());
+    disk.limit(1024 * 1024);
+    let (store, _) = open(disk.clone() as Arc<dyn Medium>).unwrap();
+    let mut next = 0;
+    let mut stage = |importance| {
+        next += 1;
+        let mut writer = store.stage(StagedId([next; 16]), importance)?;
+        writer.append(&[7; 10_000])?;
+        writer.finish()
+    };
+    let mut rungs = Vec::new();
+    for importance in [Importance::Stranger, Importance::Bulk, Importance::Stat] {
+        let fit = iter::repeat_with(|| stage(importance)).take_while(Result::is_ok).count();
+        assert!(fit >= 5, "{fit} of {importance:?} after {rungs:?}");
+        rungs.push(fit);
+        // Of those that come from peers, what is more important still finds room.
+        let finds_room = |wanted| {
+            let manifest = ManifestId([1; 16]);
+            let made = store.carry_out(Work::Create { manifest, bytes: 20_000, importance: wanted });
+            assert!(made.is_empty() || made == [Stored::NoRoom { manifest }], "{made:?}");
+            store.carry_out(Work::Free { manifest });
+            made.is_empty()
+        };
+        for wanted in [Importance::Stranger, Importance::Bulk, Importance::Stat] {
+            assert_eq!(finds_room(wanted), wanted > importance, "{wanted:?} after {importance:?}");
+        }
+    }
+    // Reports and claims go on.
+    let mut ledger = Ledger::default();
+    ledger.persist(&store, event(1, 400));
+    ledger.commit(&store);
+    assert!(!ledger.answers.contains(&Stored::Full));
+}
+
+#[test]
 fn bulk_data_leaves_a_reserve_that_reports_and_claims_live_from() {
     let disk = Arc::new(Faulty::new());
     disk.limit(512 * 1024);
     let (store, _) = open(disk.clone() as Arc<dyn Medium>).unwrap();
     let mut ledger = Ledger::default();
     let staged = (0..=u8::MAX).take_while(|id| ledger.stage(&store, *id, &[7; 10_000]).is_ok()).count();
-    assert!((30..50).contains(&staged), "{staged} files of 10,000 bytes fit");
+    assert!((20..40).contains(&staged), "{staged} files of 10,000 bytes fit");
     let manifest = ManifestId([1; 16]);
-    assert_eq!(store.carry_out(Work::Create { manifest, bytes: 4096 }), [Stored::Full]);
+    assert_eq!(
+        store.carry_out(Work::Create { manifest, bytes: 20_000, importance: Importance::Bulk }),
+        [Stored::NoRoom { manifest }]
+    );
     for number in 0..50 {
         ledger.persist(&store, event(number, 400));
         ledger.commit(&store);
@@ -113,7 +152,10 @@ fn a_parcel_for_which_there_is_no_space_leaves_no_file() {
     // The file is made and its space is not there.
     disk.inject(Fault::FullFrom(2));
     let manifest = ManifestId([1; 16]);
-    assert_eq!(store.carry_out(Work::Create { manifest, bytes: 4096 }), [Stored::Full]);
+    assert_eq!(
+        store.carry_out(Work::Create { manifest, bytes: 4096, importance: Importance::Bulk }),
+        [Stored::NoRoom { manifest }]
+    );
     assert_eq!(store.parcels().unwrap(), []);
 }
 

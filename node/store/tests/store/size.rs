@@ -2,7 +2,7 @@
 //! power cut. No test fails by the clock.
 
 use crate::fixture::at_rest;
-use radmesh_protocol::record::{Record, Seq, Stored, Work};
+use radmesh_protocol::record::{Importance, Record, Seq, Stored, Work};
 use radmesh_store::{Disk, Store};
 use std::{sync::Arc, time::Instant};
 
@@ -48,10 +48,10 @@ fn an_unfinished_file_is_deleted_when_it_is_dropped_and_after_a_kill() {
     let disk = Arc::new(radmesh_store::Memory::new());
     let (store, _) = crate::fixture::open(disk.clone()).unwrap();
     let id = radmesh_store::StagedId([1; 16]);
-    let mut dropped = store.stage(id).unwrap();
+    let mut dropped = store.stage(id, Importance::Bulk).unwrap();
     dropped.append(b"part").unwrap();
     drop(dropped);
-    let mut killed = store.stage(id).unwrap();
+    let mut killed = store.stage(id, Importance::Bulk).unwrap();
     killed.append(b"part").unwrap();
     std::mem::forget(killed);
     std::mem::forget(store.draft([2; 16]).unwrap());
@@ -59,7 +59,7 @@ fn an_unfinished_file_is_deleted_when_it_is_dropped_and_after_a_kill() {
     let (store, _) = crate::fixture::open(disk.clone()).unwrap();
     assert_eq!(store.opened().swept, 2);
     assert_eq!(store.staged().unwrap(), []);
-    let mut kept = store.stage(id).unwrap();
+    let mut kept = store.stage(id, Importance::Bulk).unwrap();
     kept.append(b"whole").unwrap();
     kept.finish().unwrap();
     assert_eq!(store.staged().unwrap(), [(id, 5)]);

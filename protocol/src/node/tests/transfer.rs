@@ -278,6 +278,21 @@ fn two_nodes_that_lost_the_same_bytes_and_ask_each_other_get_them_from_a_third()
 }
 
 #[test]
+fn a_disk_with_no_room_for_a_large_study_still_takes_a_stat_film() {
+    let mut world = World::new(&[Spoke, Hub]);
+    let bulk = world.announce(SPOKE, 600_000, Class::Routine);
+    world.machines[HUB].disk.refused.insert(bulk.manifest.id());
+    world.connect(SPOKE, HUB);
+    world.until(10, |w| w.node(HUB).counters().disk_full == 1);
+    let stat = world.announce(SPOKE, 200_000, Class::Stat);
+    world.until(10, |w| w.has_receipt(SPOKE, HUB, &stat));
+    world.run(10_000);
+    assert!(!world.has_receipt(SPOKE, HUB, &bulk));
+    world.machines[HUB].disk.refused.clear();
+    world.until(90, |w| w.has_receipt(SPOKE, HUB, &bulk));
+}
+
+#[test]
 fn a_full_disk_stops_fetching_and_goes_on_a_minute_later() {
     let mut world = World::new(&[Spoke, Hub]);
     (world.rate, world.delay) = (50_000, 100);

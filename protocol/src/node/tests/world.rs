@@ -28,7 +28,7 @@ use crate::{
     },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) const FLOOR: u64 = 1_790_000_000_000;
 const PERSIST_MS: u64 = 2;
@@ -57,6 +57,8 @@ pub(super) struct MemoryDisk {
     durable: BTreeMap<ManifestId, Vec<u8>>,
     pub(super) files: BTreeMap<ManifestId, Vec<u8>>,
     pub(super) space: Space,
+    /// Parcels for which it has no room.
+    pub(super) refused: BTreeSet<ManifestId>,
 }
 
 /// Whether a disk has room for parcels. Its journal has taken its own beforehand.
@@ -203,6 +205,7 @@ impl MemoryDisk {
             durable: self.durable.clone(),
             files: self.durable.clone(),
             space: self.space,
+            refused: self.refused.clone(),
         }
     }
 
@@ -224,10 +227,11 @@ impl MemoryDisk {
                 self.waiting.push_back((seq, record));
                 Some((PERSIST_MS, Stored::Persisted(seq)))
             }
+            Work::Create { manifest, .. } if self.refused.contains(&manifest) => Some((0, Stored::NoRoom { manifest })),
             Work::Create { manifest, .. } if self.is_full() && !self.files.contains_key(&manifest) => {
-                Some((0, Stored::Full))
+                Some((0, Stored::NoRoom { manifest }))
             }
-            Work::Create { manifest, bytes } => {
+            Work::Create { manifest, bytes, .. } => {
                 self.files.entry(manifest).or_insert_with(|| vec![0; bytes as usize]);
                 self.durable.entry(manifest).or_insert_with(|| vec![0; bytes as usize]);
                 None
