@@ -7,6 +7,7 @@
 use crate::{
     chance,
     cli::{CliError, at, wrong},
+    durable::write_private,
 };
 use radmesh_protocol::{
     envelope::{at_rest::AtRestKey, passphrase::LockedSecret, reading::ReadingKey, sign::SigningKey},
@@ -14,12 +15,7 @@ use radmesh_protocol::{
 };
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
-use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, path::Path};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const NODE_FILE: &str = "node.key";
@@ -135,14 +131,6 @@ impl ReadingKeys {
 fn seed(text: &str) -> Option<Zeroizing<[u8; 32]>> {
     let bytes = Zeroizing::new(unhex(text)?);
     bytes.as_slice().try_into().ok().map(Zeroizing::new)
-}
-
-/// Writes a file that only its owner can read, never over one that is there, and onto the disk before it returns.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod config;
 mod control;
 mod desk;
 mod driver;
+mod durable;
 mod keystore;
 mod privacy;
 mod swarm;

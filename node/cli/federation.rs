@@ -12,7 +12,7 @@ use super::{
     CliError, at, given,
     passphrase::{self, Passphrase},
 };
-use crate::keystore::write_private;
+use crate::durable;
 use clap::Subcommand;
 use radmesh_protocol::{
     envelope::{passphrase::LockedSecret, reading::ReadingKey, sign::SigningKey},
@@ -79,7 +79,7 @@ impl FederationKeys {
         let passphrase = passphrase.choose("the federation's keys")?;
         let locked = LockedSecret::lock(&*secret, &passphrase, &mut crate::chance::os());
         let text = serde_json::to_vec_pretty(&locked).expect("a locked secret is bytes and numbers");
-        write_private(&dir.join(KEYS_FILE), &text)?;
+        durable::write_private(&dir.join(KEYS_FILE), &text)?;
         Ok(Self::of(&secret))
     }
 
@@ -114,10 +114,7 @@ pub(super) fn roster_file(path: &Path) -> Result<Roster, CliError> {
 
 /// Writes a roster file whole or not at all.
 pub(super) fn write_roster(dir: &Path, roster: &Roster) -> Result<PathBuf, CliError> {
-    let (path, fresh) = (dir.join(ROSTER_FILE), dir.join("roster.radmesh.new"));
-    fs::write(&fresh, roster.to_file()).map_err(at(&fresh))?;
-    fs::File::open(&fresh).and_then(|file| file.sync_all()).map_err(at(&fresh))?;
-    fs::rename(&fresh, &path).map_err(at(&path))?;
-    fs::File::open(dir).and_then(|folder| folder.sync_all()).map_err(at(dir))?;
+    let path = dir.join(ROSTER_FILE);
+    durable::write_whole(&path, &roster.to_file())?;
     Ok(path)
 }

@@ -1,9 +1,10 @@
 //! `radmesh init`: a node's keys, its configuration, and the request that the ministry admits.
 
-use super::{CliError, at, passphrase::Passphrase};
+use super::{CliError, passphrase::Passphrase};
 use crate::cli::print::say;
 use crate::{
     config::{self, Choices, RawConfig},
+    durable,
     keystore::Keystore,
     privacy,
 };
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 use libp2p::Multiaddr;
 use radmesh_dimse::AeTitle;
 use radmesh_protocol::roster::{Role, request::NodeRequest};
-use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Name of the request file in a node's or person's directory.
 pub(super) const REQUEST_FILE: &str = "request.radmesh";
@@ -81,7 +82,7 @@ impl Init {
             privacy::check_directory(&self.dir)?;
         }
         let passphrase = (role == Role::Hub).then(|| self.passphrase.choose("this hub's reading keys")).transpose()?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(at(&self.dir))?;
+        durable::folder(&self.dir)?;
         let (keys, reading) = Keystore::create(&self.dir, passphrase.as_deref().map(String::as_str))?;
         let (public, epoch0) = match (&reading, &keys.reading) {
             (Some(locked), _) => (locked.hub.public(), Some(locked.epoch_0.public())),
@@ -98,7 +99,7 @@ impl Init {
             epoch0,
         };
         let path = self.dir.join(REQUEST_FILE);
-        fs::write(&path, request.to_file(&keys.signing)).map_err(at(&path))?;
+        durable::write_whole(&path, &request.to_file(&keys.signing))?;
         let choices = Choices {
             name: &self.name,
             role,
@@ -107,8 +108,7 @@ impl Init {
             ae_title: self.ae_title,
             quiet_period_s: self.quiet_period,
         };
-        let file = self.dir.join(config::FILE);
-        fs::write(&file, RawConfig::first(&choices).text()).map_err(at(&file))?;
+        durable::write_whole(&self.dir.join(config::FILE), RawConfig::first(&choices).text().as_bytes())?;
         say!("{role} {:?}, node id {}", self.name, request.node);
         say!("next: bring {} to the ministry, then `radmesh join --dir {} ROSTER`", path.display(), self.dir.display());
         Ok(())

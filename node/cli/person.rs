@@ -1,11 +1,11 @@
 //! `radmesh person`: a person's own keys, under their own passphrase.
 
-use super::{CliError, at, init::REQUEST_FILE, passphrase::Passphrase};
+use super::{CliError, init::REQUEST_FILE, passphrase::Passphrase};
 use crate::cli::print::say;
-use crate::{chance, keystore::write_private};
+use crate::{chance, durable};
 use clap::{Args, Subcommand, ValueEnum};
 use radmesh_protocol::{person::PersonKeyFile, roster::PersonRole};
-use std::{fs, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::path::PathBuf;
 
 /// Name of the key file in a person's directory.
 pub(super) const KEY_FILE: &str = "person.key";
@@ -55,10 +55,10 @@ impl Command {
         let passphrase = init.passphrase.choose(&init.name)?;
         let (file, keys) = PersonKeyFile::make(&init.name, &passphrase, &mut chance::os());
         let request = file.request(role, &keys);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&init.dir).map_err(at(&init.dir))?;
-        write_private(&path, &file.bytes())?;
+        durable::folder(&init.dir)?;
+        durable::write_private(&path, &file.bytes())?;
         let request_path = init.dir.join(REQUEST_FILE);
-        fs::write(&request_path, request).map_err(at(&request_path))?;
+        durable::write_whole(&request_path, &request)?;
         say!("{:?}, person id {}", init.name, file.person);
         say!("next: bring {} to the ministry", request_path.display());
         Ok(())

@@ -10,7 +10,7 @@ use crate::{
 };
 use radmesh_protocol::{
     id::{CaseId, Hash},
-    log::{Scope, body::Body},
+    log::{Logs, Scope, body::Body},
     transfer::shelf::Progress,
     worklist::item::CustodyState,
 };
@@ -106,7 +106,14 @@ impl World<'_> {
         let digest = node(clinic.at).logs().digest(scope);
         let mut holders = self.federation.holders_of(clinic.at).filter(|at| self.machines[*at].past != Past::Destroyed);
         let other = holders.find(|at| node(*at).logs().digest(scope) != digest);
-        other.map_or(Ok(()), |at| Err(Rule::Equal.broken(&self.machines[at].name, "holds other events than the spoke")))
+        let Some(at) = other else { return Ok(()) };
+        let (here, there) = (node(at).logs(), node(clinic.at).logs());
+        let only = |one: &Logs, of: &Logs| {
+            let missing = one.events(scope).find(|event| !of.holds(&event.hash()));
+            missing.map_or_else(String::new, |e| format!("{} {} {}", e.author(), e.incarnation(), e.seq()))
+        };
+        let what = format!("holds not the spoke's events: more {:?}, less {:?}", only(here, there), only(there, here));
+        Err(Rule::Equal.broken(&self.machines[at].name, what))
     }
 
     /// Q4: of whom two events have one seq, or two grants one token, everybody says so.

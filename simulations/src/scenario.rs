@@ -216,7 +216,7 @@ const FILES: [&str; 11] = [
 /// Names every scenario but the large ones.
 pub const ALL: &str = "all";
 /// Those that take minutes a seed: run when they are named, not with all.
-const LARGE: [&str; 1] = [include_str!("../scenarios/fleet.toml")];
+const LARGE: [&str; 2] = [include_str!("../scenarios/fleet.toml"), include_str!("../scenarios/long_partition.toml")];
 
 /// The scenarios of this name, or every one of seconds a seed for `all`.
 ///

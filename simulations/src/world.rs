@@ -76,6 +76,8 @@ pub(crate) struct World<'a> {
     pub(crate) rooms: Vec<Room>,
     pub(crate) promises: Promises,
     pub(crate) seen: Seen,
+    /// Until when the network is in two parts.
+    pub(crate) parted_until: u64,
     commands: u64,
     wakes: (u64, usize, u32),
 }
@@ -101,6 +103,7 @@ impl<'a> World<'a> {
             rooms: places.hubs().map(Room::new).collect(),
             promises: Promises::default(),
             seen: Seen::default(),
+            parted_until: 0,
             commands: 0,
             wakes: (0, 0, 0),
             federation,
@@ -142,7 +145,7 @@ impl<'a> World<'a> {
     }
 
     fn events_max(&self) -> u64 {
-        EVENTS_MAX + EVENTS_A_DAY_MAX * self.machines.len() as u64 * (self.now / DAY_MS)
+        EVENTS_MAX + EVENTS_A_DAY_MAX * self.machines.len() as u64 * (1 + self.now / DAY_MS)
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {

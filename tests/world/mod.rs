@@ -108,9 +108,18 @@ impl World {
         Self::with(&[])
     }
 
+    /// The same in memory: a disk on which much is free, however full that of the machine is.
+    pub(crate) fn in_memory() -> Self {
+        Self::in_dir(tempfile::tempdir_in("/dev/shm").unwrap(), &[])
+    }
+
     /// The same, with more options for `federation init`.
     pub(crate) fn with(options: &[&str]) -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        Self::in_dir(tempfile::tempdir().unwrap(), options)
+    }
+
+    fn in_dir(dir: tempfile::TempDir, options: &[&str]) -> Self {
+        let world = Self { dir };
         fs::write(world.path("passphrase"), "correct horse battery staple\n").unwrap();
         let (fed, pass) = (world.text("fed"), world.text("passphrase"));
         let mut args =

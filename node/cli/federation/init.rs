@@ -3,8 +3,9 @@
 use super::{FederationKeys, KEYS_FILE, write_roster};
 use crate::cli::print::say;
 use crate::{
-    cli::{CliError, at, passphrase::Passphrase},
+    cli::{CliError, passphrase::Passphrase},
     clock::Clock,
+    durable,
 };
 use clap::Args;
 use radmesh_protocol::{
@@ -15,7 +16,7 @@ use radmesh_protocol::{
     },
     time::Millis,
 };
-use std::{fs, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::path::PathBuf;
 
 /// Keep the directory on a machine without network, and a copy of it in another building: the recovery key opens
 /// every parcel, and nobody can make it anew.
@@ -40,7 +41,7 @@ impl Init {
             return Err(CliError::user(format!("{} holds a federation already", self.dir.display()))
                 .hint("its keys are never written over; choose another directory"));
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(at(&self.dir))?;
+        durable::folder(&self.dir)?;
         let keys = FederationKeys::create(&self.dir, &self.passphrase)?;
         let genesis = Genesis {
             name: self.name.clone(),

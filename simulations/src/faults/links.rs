@@ -34,8 +34,13 @@ impl World<'_> {
         self.foresee(for_ms, Event::Heal { edge });
     }
 
-    /// Puts each machine into one of two groups; no edge between them carries anything.
+    /// Puts each machine into one of two groups, unless the network is in two parts already; no edge between them carries
+    /// anything.
     pub(super) fn part(&mut self, for_ms: u64) {
+        if self.now < self.parted_until {
+            return;
+        }
+        self.parted_until = self.now + for_ms;
         let sides: Vec<usize> = (0..self.machines.len()).map(|_| self.chance.below(2)).collect();
         self.trace.note(self.now, format_args!("in two parts {sides:?} for {for_ms} ms"));
         let mut parted = false;
