@@ -20,11 +20,6 @@ use std::{
     sync::Arc,
 };
 
-/// Of the disk's time, in per cent, as it ships.
-const SCRUB: Share = match Share::per_cent(1) {
-    Some(share) => share,
-    None => Share::NONE,
-};
 /// Bytes of a journal segment: small, so that a run of minutes crosses many.
 const SEGMENT_BYTES: u64 = 64 * 1024;
 
@@ -161,7 +156,8 @@ impl Machine {
             incarnation: self.incarnation,
             reserve: Incarnation(chance.bytes()),
             floor: Wall(FLOOR),
-            scrub: SCRUB,
+            // What rots is looked for when all is healed, as a person would with `verify`.
+            scrub: Share::NONE,
             gossip: Switch::Off,
             anti_entropy: Switch::On,
             push: Switch::On,
