@@ -71,8 +71,8 @@ struct View {
     beside: BTreeSet<EventHash>,
     /// What we asked it for, so that a hundred events behind one gap ask once.
     asked: BTreeSet<Ask>,
-    /// Chains of which everything was sent once because the branches differ: not again on this link.
-    repaired: BTreeSet<ChainTag>,
+    /// Chains of which everything was sent because the branches differ.
+    repaired: BTreeMap<ChainTag, Repair>,
 }
 
 impl Logs {
@@ -168,7 +168,7 @@ impl Peer {
             }
             if same {
                 view.beside.extend(chain.beside().filter(|e| e.seq() <= entry.last).map(Event::hash));
-            } else if !more && view.repaired.insert(entry.chain) {
+            } else if !more && view.repairs(entry.chain) {
                 view.resend(entry.chain, chain, 1);
                 if entry.last < chain.last() {
                     // The peer can't see from our vector that the branches differ.
@@ -184,7 +184,7 @@ impl Peer {
         if alike && held.len() == theirs.entries.len() {
             // Every short tip is equal and the digest is not: somebody made two events whose hashes begin alike.
             for (tag, chain) in held {
-                if view.repaired.insert(tag) {
+                if view.repairs(tag) {
                     view.resend(tag, chain, 1);
                 }
             }
@@ -273,7 +273,30 @@ impl Peer {
     }
 }
 
+/// A chain is sent whole to a peer that has other branches of it: at once, and should that not have helped, because the
+/// peer gave up events of its own by it or a message was lost, again after 1, 2, 4, ... more vectors.
+#[derive(Debug, Default, Clone, Copy)]
+struct Repair {
+    times: u32,
+    passed_over: u32,
+}
+
+impl Repair {
+    fn is_due(&mut self) -> bool {
+        if self.times > 0 && self.passed_over < 1_u32.checked_shl(self.times - 1).unwrap_or(u32::MAX) {
+            self.passed_over += 1;
+            return false;
+        }
+        *self = Self { times: self.times.saturating_add(1), passed_over: 0 };
+        true
+    }
+}
+
 impl View {
+    fn repairs(&mut self, chain: ChainTag) -> bool {
+        self.repaired.entry(chain).or_default().is_due()
+    }
+
     /// Counts a chain as not sent, from `from` on.
     fn resend(&mut self, tag: ChainTag, chain: &Chain, from: u64) {
         let has = self.has.entry(tag).or_default();
