@@ -80,6 +80,7 @@ fn nothing_is_lost_or_doubled_when_each_process_is_killed_in_the_middle_of_a_tra
             radmesh(&["send", "--dir", places[0].dir.to_str().unwrap(), folder.to_str().unwrap()]);
             let before = link.bytes();
             until("the transfer is under way", || (link.bytes() > before + 20_000).then_some(()));
+            // The fault itself: a moment that nothing in the node has chosen.
             let wait = moment(Duration::from_millis(1500));
             thread::sleep(wait);
             println!("kill -9 {} {} ms into the transfer", places[victim].name, wait.as_millis());
@@ -138,6 +139,7 @@ fn every_promise_holds_when_spoke_and_hub_are_killed_at_work() {
         until("Studies are read", || (town.promised().counts()[3] > 0).then_some(()));
         for kill in 0..4 * kills() {
             let (place, node) = &mut running[kill % 2];
+            // The fault itself: a moment that nothing in the node has chosen.
             let wait = moment(Duration::from_secs(3));
             thread::sleep(wait);
             node.take().unwrap().kill();

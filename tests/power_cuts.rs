@@ -27,6 +27,7 @@ fn cuts(town: &Town<'_>, disk: &mut Disk, victim: &NodePlace, mut running: Runni
     town.works_while(|| {
         until("the first promise is given", || begun().then_some(()));
         for cut in 0..IN_A_ROW {
+            // The fault itself: a moment that nothing in the node has chosen.
             let wait = moment(if cut == 0 { AT_WORK } else { RECOVERING });
             thread::sleep(wait);
             running.freeze();
@@ -49,26 +50,39 @@ fn cuts(town: &Town<'_>, disk: &mut Disk, victim: &NodePlace, mut running: Runni
     files
 }
 
+/// Cuts the power of `victim` while the town works, looks for what it promised while `other` is off, and then, with both
+/// on again, for everything. `given` counts the promises that `victim` gives.
+fn survives_cuts(
+    town: &Town<'_>,
+    disk: &mut Disk,
+    [victim, other]: [&NodePlace; 2],
+    given: impl Fn() -> usize,
+    keeps_its_promises: impl Fn(),
+) {
+    let mut files = 0;
+    for _ in 0..chains() {
+        let (first, before) = (town.next_study(), given());
+        let works_on = town.world.start(other);
+        let running = town.world.start(victim);
+        files += cuts(town, disk, victim, running, || given() > before);
+        works_on.kill();
+        let _victim = town.world.start(victim);
+        keeps_its_promises();
+        let _other = town.world.start(other);
+        town.world.unlock(&town.hub);
+        town.everything_arrives(first);
+    }
+    assert!(files > 0, "no cut took anything");
+}
+
 #[test]
 fn what_a_spoke_acknowledged_is_there_after_three_power_cuts_in_a_row() {
     let world = World::new();
     let mut disk = Disk::new(&world.path("shelf"), &world.path("spoke"));
     let town = Town::new(&world);
     disk.sync();
-    let mut files = 0;
-    for _ in 0..chains() {
-        let (first, before) = (town.next_study(), town.promised().counts());
-        let hub = town.world.start(&town.hub);
-        let spoke = town.world.start(&town.spoke);
-        files += cuts(&town, &mut disk, &town.spoke, spoke, || town.promised().counts()[0] > before[0]);
-        hub.kill();
-        let _spoke = town.world.start(&town.spoke);
-        town.the_spoke_has_what_it_promised();
-        let _hub = town.world.start(&town.hub);
-        town.world.unlock(&town.hub);
-        town.everything_arrives(first);
-    }
-    assert!(files > 0, "no cut took anything");
+    let stored = || town.promised().counts()[0];
+    survives_cuts(&town, &mut disk, [&town.spoke, &town.hub], stored, || town.the_spoke_has_what_it_promised());
 }
 
 #[test]
@@ -77,17 +91,6 @@ fn what_a_hub_signed_for_is_there_after_three_power_cuts_in_a_row() {
     let mut disk = Disk::new(&world.path("shelf"), &world.path("hub"));
     let town = Town::new(&world);
     disk.sync();
-    let mut files = 0;
-    for _ in 0..chains() {
-        let (first, before) = (town.next_study(), town.promised().counts());
-        let hub = town.world.start(&town.hub);
-        let spoke = town.world.start(&town.spoke);
-        files += cuts(&town, &mut disk, &town.hub, hub, || town.promised().counts()[1] > before[1]);
-        spoke.kill();
-        let _hub = town.world.start(&town.hub);
-        town.the_hub_has_what_it_promised();
-        let _spoke = town.world.start(&town.spoke);
-        town.everything_arrives(first);
-    }
-    assert!(files > 0, "no cut took anything");
+    let delivered = || town.promised().counts()[1];
+    survives_cuts(&town, &mut disk, [&town.hub, &town.spoke], delivered, || town.the_hub_has_what_it_promised());
 }

@@ -126,6 +126,7 @@ impl Send {
             if ours.len() == cases.len() && ours.iter().all(|row| row["delivered"] == true) {
                 return Ok(());
             }
+            // The control socket answers and does not call: a command that waits asks again.
             thread::sleep(Duration::from_millis(500));
         }
     }

@@ -134,6 +134,7 @@ impl Verify {
         let mut progress = print::Progress::new("mending", print::Unit::Bytes, total);
         let mut idle = 0;
         while !missing.is_empty() && idle < PATIENCE_S {
+            // The control socket answers and does not call: a command that waits asks each second.
             thread::sleep(Duration::from_secs(1));
             let now: Vec<Missing> = Wire::connect(&self.node.dir)?.ask(&Request::Missing)?;
             let still: BTreeSet<&str> = missing.iter().map(|parcel| parcel.manifest.as_str()).collect();

@@ -157,7 +157,7 @@ impl Machine {
             reserve: Incarnation(chance.bytes()),
             floor: Wall(FLOOR),
             // What rots is looked for when all is healed, as a person would with `verify`.
-            scrub: Share::NONE,
+            scrub: Share::per_cent(1).unwrap_or_default(),
             gossip: Switch::Off,
             anti_entropy: Switch::On,
             push: Switch::On,

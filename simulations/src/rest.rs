@@ -26,7 +26,8 @@ const LOOK_MS: u64 = 5_000;
 
 impl World<'_> {
     /// Heals everything, waits until the rules at rest hold, and then takes every node's power away once more. They
-    /// must hold at two looks: what came just before the first may not be on disk yet, and nobody was told it is.
+    /// must hold at two looks between which no event came: what has just come may not be on disk yet, and nobody was
+    /// told it is.
     pub(crate) fn come_to_rest(&mut self) -> Result<(), Violation> {
         self.heal_all()?;
         self.run_until(self.now + DISKS_MS)?;
@@ -47,17 +48,21 @@ impl World<'_> {
 
     fn wait_until_at_rest(&mut self) -> Result<(), Violation> {
         let latest = self.now + REST_MS;
-        let mut looks = 0;
-        while looks < 2 {
+        let mut held_before = None;
+        loop {
             self.run_until(self.now + LOOK_MS)?;
             self.mended();
-            looks = match self.at_rest() {
-                Ok(()) => looks + 1,
+            held_before = match self.at_rest() {
+                Ok(()) if held_before == Some(self.events_held()) => return Ok(()),
+                Ok(()) => Some(self.events_held()),
                 Err(missing) if self.now >= latest => return Err(missing),
-                Err(_) => 0,
+                Err(_) => None,
             };
         }
-        Ok(())
+    }
+
+    fn events_held(&self) -> usize {
+        self.machines.iter().filter_map(|machine| machine.running.as_ref()).map(|run| run.node.logs().len()).sum()
     }
 
     /// Machines that were not destroyed: all of them run at rest.

@@ -31,7 +31,8 @@ use std::{
 
 /// Instances of one Study, alternately by C-STORE and by `radmesh send`.
 const INSTANCES: usize = 32;
-/// A modality whose node is down tries again after so long.
+/// A modality whose node is down, and a reader with nothing to read, try again after so long: as people do, and nobody
+/// calls them.
 const TRIES_AGAIN: Duration = Duration::from_millis(20);
 
 /// A spoke, its home hub, a reader, and what they were promised.

@@ -85,6 +85,7 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(from.elapsed() < PATIENCE, "waited {} s in vain: {what}", PATIENCE.as_secs());
+        // What is waited for happens in other processes, which call nobody: they are asked again.
         thread::sleep(Duration::from_millis(100));
     }
 }

@@ -16,7 +16,7 @@ use radmesh_protocol::{
 };
 use std::{io, sync::Arc, thread, time::Duration};
 
-/// Pause of a read that found no file descriptor free.
+/// Pause of a read that found no file descriptor free: the kernel tells nobody when one is.
 const FILES_PAUSE: Duration = Duration::from_millis(50);
 
 /// Takes `bytes` bytes for a parcel's file and makes its name durable.

@@ -51,8 +51,7 @@ impl Node {
             return self.tell(link, &Message::Decline(manifest));
         }
         self.receiver.want(manifest, offer.class);
-        self.receiver.offered(&manifest, link);
-        self.start_fetches(now);
+        self.take_offer(&manifest, link, now);
     }
 
     pub(super) fn hear_manifest(&mut self, link: LinkId, bytes: &[u8], now: Now) {
@@ -70,8 +69,7 @@ impl Node {
             self.unsettled.insert(id);
         }
         self.receiver.want(id, class);
-        self.receiver.offered(&id, link);
-        self.start_fetches(now);
+        self.take_offer(&id, link, now);
     }
 
     /// Whether a manifest is signed by a spoke whose parcels come here, and there is room for one more of it.
@@ -379,6 +377,13 @@ impl Node {
         }
     }
 
+    fn take_offer(&mut self, manifest: &ManifestId, link: LinkId, now: Now) {
+        let mut out = Vec::new();
+        self.receiver.offered(manifest, link, &mut out);
+        self.carry_out(out);
+        self.start_fetches(now);
+    }
+
     pub(super) fn start_fetches(&mut self, now: Now) {
         let mut out = Vec::new();
         self.receiver.start(&self.shelf, now.mono, &mut out);
@@ -429,7 +434,7 @@ impl Node {
 
     /// Every byte of a parcel was read back and is right.
     fn completed(&mut self, manifest: ManifestId, announcing: Announcing, now: Now) {
-        let mended = self.mending.remove(&manifest);
+        self.mending.remove(&manifest);
         let fetched = self.receiver.wants(&manifest);
         let mut out = Vec::new();
         self.receiver.complete(&manifest, &self.shelf, &mut out);
@@ -441,7 +446,7 @@ impl Node {
             self.make_offers(link);
             self.fill(link);
         }
-        if fetched && announcing == Announcing::No && !mended {
+        if fetched && announcing == Announcing::No {
             self.gate.after(Output::Notice(Notice::ParcelComplete(manifest)));
         }
         self.start_fetches(now);
@@ -452,8 +457,8 @@ impl Node {
         self.counters.damaged_files += 1;
         let Some(parcel) = self.shelf.get(&manifest) else { return };
         let class = self.class_of(parcel.manifest());
+        self.mending.insert(manifest);
         if !self.receiver.wants(&manifest) {
-            self.mending.insert(manifest);
             self.receiver.want(manifest, class);
         }
         let mut out = Vec::new();

@@ -35,10 +35,16 @@ impl Node {
             }
             Record::Lost { manifest, ranges } => {
                 if let Some(parcel) = self.shelf.get_mut(&manifest) {
+                    if parcel.progress() != Progress::Partial {
+                        self.mending.insert(manifest);
+                    }
                     ranges.iter().for_each(|range| parcel.lose(range));
                 }
             }
-            Record::Freed { manifest } => self.shelf.remove(&manifest),
+            Record::Freed { manifest } => {
+                self.shelf.remove(&manifest);
+                self.mending.remove(&manifest);
+            }
             Record::Page { manifest, page, hashes } => {
                 let parcel = self.shelf.get_mut(&manifest);
                 if let (Some(parcel), Ok(hashes)) = (parcel, Page::parse(&hashes)) {
@@ -80,6 +86,7 @@ impl Node {
         match parcel.progress() {
             Progress::Unread if !unsigned && parcel.knows_all_pages() => {
                 self.shelf.get_mut(&manifest).into_iter().for_each(|parcel| parcel.trust());
+                self.mending.remove(&manifest);
             }
             Progress::Unread => {
                 self.receiver.want(manifest, class);
@@ -94,7 +101,10 @@ impl Node {
                 self.receiver.prove_what_is_here(&manifest, &self.shelf, &mut out);
                 self.carry_out(out);
             }
-            Progress::Partial | Progress::Complete => {}
+            // What nobody may have any more is not asked for.
+            Progress::Partial | Progress::Complete => {
+                self.mending.remove(&manifest);
+            }
         }
     }
 

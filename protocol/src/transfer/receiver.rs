@@ -173,11 +173,14 @@ impl Receiver {
         fetch.class = class;
     }
 
-    /// A peer has a wanted parcel, or begins to have it.
-    pub fn offered(&mut self, manifest: &ManifestId, link: LinkId) {
-        if let Some(fetch) = self.fetches.get_mut(manifest) {
-            fetch.offered.insert(link);
-            fetch.dried.remove(&link);
+    /// A peer has a wanted parcel, or begins to have it. One that had nothing more of it is asked anew: it may have
+    /// forgotten what it was asked for.
+    pub fn offered(&mut self, manifest: &ManifestId, link: LinkId, out: &mut Vec<Effect>) {
+        let Some(fetch) = self.fetches.get_mut(manifest) else { return };
+        fetch.offered.insert(link);
+        fetch.dried.remove(&link);
+        if fetch.is_dry() && fetch.from.is_some_and(|(from, _)| from == link) {
+            self.leave(manifest, Why::Enough, out);
         }
     }
 
@@ -379,10 +382,13 @@ impl Receiver {
         out: &mut Vec<Effect>,
     ) {
         let Some(parcel) = shelf.get_mut(&manifest) else { return };
-        keep_lost(manifest, parcel.durable(ranges), out);
+        let wrong = parcel.durable(ranges);
+        keep_lost(manifest, wrong.clone(), out);
         let Some(fetch) = self.fetches.get_mut(&manifest) else { return };
-        let synced = fetch.syncing.take();
-        if let (Some((link, _)), Some(synced)) = (fetch.from, synced) {
+        let mut synced = fetch.syncing.take().unwrap_or_default();
+        // What was found wrong has been asked for again: a sender that hears it is here would forget that.
+        wrong.iter().for_each(|range| synced.remove(range));
+        if let Some((link, _)) = fetch.from.filter(|_| !synced.is_empty()) {
             out.push(Effect::Tell(link, Message::Dack(manifest, synced)));
         }
         if fetch.pending.is_empty() {
@@ -696,5 +702,63 @@ impl Meter {
             (self.since, self.bytes) = (now, 0);
         }
         self.bytes += bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::shelf::tests::{hashes, sealed};
+
+    const LINK: LinkId = LinkId(1);
+
+    /// A parcel of one chunk that has been asked for, and what asked for it.
+    fn asked(receiver: &mut Receiver, shelf: &mut Shelf) -> (ManifestId, Vec<Vec<u8>>) {
+        let (manifest, chunks) = sealed(8_192, 1);
+        let id = manifest.id();
+        let page = Page::new(hashes(&chunks).into_iter().flatten().collect());
+        shelf.add(manifest).learn_page(0, page).unwrap();
+        receiver.link_up(LINK);
+        receiver.want(id, Class::Routine);
+        let mut out = Vec::new();
+        receiver.offered(&id, LINK, &mut out);
+        receiver.start(shelf, Mono(0), &mut out);
+        assert_eq!(needs(&out), [(0, 8_192)]);
+        (id, chunks)
+    }
+
+    /// Slots and bytes asked for.
+    fn needs(out: &[Effect]) -> Vec<(u32, u64)> {
+        let need = |effect: &Effect| match effect {
+            Effect::Tell(LINK, Message::Need(need)) => Some((need.slot.0, need.ranges.bytes())),
+            _ => None,
+        };
+        out.iter().filter_map(need).collect()
+    }
+
+    #[test]
+    fn what_was_found_wrong_while_it_was_synced_is_not_said_to_be_here() {
+        let (mut receiver, mut shelf, mut out) = (Receiver::default(), Shelf::default(), Vec::new());
+        let (id, chunks) = asked(&mut receiver, &mut shelf);
+        let frag = Frag { slot: Slot(0), offset: 0, data: &chunks[0] };
+        receiver.fragment(LINK, frag, &mut shelf, Mono(1), &mut out);
+        receiver.proved(id, 0, Some(Hash([9; 32])), &mut shelf, Mono(2), &mut out);
+        receiver.durable(id, &Ranges::whole(8_192), &mut shelf, Mono(3), &mut out);
+        assert_eq!(needs(&out), [(0, 8_192)]);
+        let said = |effect: &Effect| matches!(effect, Effect::Tell(_, Message::Dack(..)));
+        assert!(!out.iter().any(said), "a sender that hears it is here forgets what it was asked for");
+    }
+
+    #[test]
+    fn a_source_that_had_nothing_more_is_asked_anew_when_it_offers_anew() {
+        let (mut receiver, mut shelf, mut out) = (Receiver::default(), Shelf::default(), Vec::new());
+        let (id, _) = asked(&mut receiver, &mut shelf);
+        receiver.offered(&id, LINK, &mut out);
+        receiver.start(&shelf, Mono(1), &mut out);
+        assert_eq!(needs(&out), [], "it is being sent");
+        receiver.dry(LINK, Slot(0), 0);
+        receiver.offered(&id, LINK, &mut out);
+        receiver.start(&shelf, Mono(2), &mut out);
+        assert_eq!(needs(&out), [(1, 8_192)]);
     }
 }

@@ -370,7 +370,7 @@ pub(super) mod tests {
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     /// A sealed parcel of about `bytes`, with its chunks.
-    fn sealed(bytes: usize, seed: u64) -> (Manifest, Vec<Vec<u8>>) {
+    pub(in crate::transfer) fn sealed(bytes: usize, seed: u64) -> (Manifest, Vec<Vec<u8>>) {
         let key = ReadingKey::from_seed([5; 32]).public();
         let facts = SealFacts {
             federation: FederationId([1; 32]),
@@ -396,7 +396,7 @@ pub(super) mod tests {
         (made.manifest, chunks)
     }
 
-    fn hashes(chunks: &[Vec<u8>]) -> Vec<Option<Hash>> {
+    pub(in crate::transfer) fn hashes(chunks: &[Vec<u8>]) -> Vec<Option<Hash>> {
         chunks.iter().map(|chunk| Some(Hash::of(chunk))).collect()
     }
 

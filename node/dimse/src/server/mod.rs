@@ -120,7 +120,8 @@ impl Config {
 
 /// Connections that found no seat and are being told so, at once at most; one more is closed without a word.
 const TURNED_AWAY_MAX: usize = 32;
-/// Wait after a failed accept (no file descriptors left): long enough for an association to end.
+/// Pause after a failed accept: out of file descriptors, trying again at once would spin. The kernel tells nobody when
+/// one is free.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Answers associations on `listener` until `stop` is ready; open ones are then cut, and what they had not been

@@ -1,6 +1,6 @@
 //! Parcels on their way: cuts, power cuts, overtaking, relays.
 
-use super::world::World;
+use super::world::{SealedParcel, World};
 use crate::{
     class::Class,
     node::{Answer, Command, Input},
@@ -257,8 +257,8 @@ fn damage_at_the_spoke_is_mended_from_the_hub_after_a_restart() {
     world.until(10, |w| w.is_complete(SPOKE, &parcel));
 }
 
-#[test]
-fn two_nodes_that_lost_the_same_bytes_and_ask_each_other_get_them_from_a_third() {
+/// The world after spoke and relay lost the same bytes of a parcel that the hub has signed for; no link is up.
+fn spoke_and_relay_lost_the_same_bytes() -> (World, SealedParcel) {
     let mut world = World::new(&[Spoke, Hub, Relay]);
     let parcel = world.announce(SPOKE, 10_000, Class::Routine);
     let links = [world.connect(SPOKE, RELAY), world.connect(RELAY, HUB)];
@@ -271,6 +271,22 @@ fn two_nodes_that_lost_the_same_bytes_and_ask_each_other_get_them_from_a_third()
     }
     world.run(100);
     assert!([SPOKE, RELAY].iter().all(|at| !world.is_complete(*at, &parcel)));
+    (world, parcel)
+}
+
+#[test]
+fn two_nodes_that_lost_the_same_bytes_and_ask_each_other_get_them_from_a_third() {
+    let (mut world, parcel) = spoke_and_relay_lost_the_same_bytes();
+    world.connect(SPOKE, RELAY);
+    world.run(2_000);
+    world.connect(RELAY, HUB);
+    world.until(700, |w| w.is_complete(SPOKE, &parcel) && w.is_complete(RELAY, &parcel));
+}
+
+#[test]
+fn a_relay_that_lost_bytes_and_restarts_gets_them_from_a_hub_that_offers_it_nothing() {
+    let (mut world, parcel) = spoke_and_relay_lost_the_same_bytes();
+    world.power_cut(RELAY);
     world.connect(SPOKE, RELAY);
     world.run(2_000);
     world.connect(RELAY, HUB);
