@@ -3,11 +3,7 @@
 //! Numbers are those of RELIABILITY: I1 what was acknowledged is readable, I2 a receipt is true after a crash,
 //! I3 reports only grow, I4 no author uses a seq twice, I5 a token is granted once.
 
-use crate::{
-    happened::Count,
-    machine::{Machine, Past},
-    world::World,
-};
+use crate::{happened::Count, machine::Machine, world::World};
 use radmesh_protocol::{
     claim::Token,
     id::{CaseId, EventHash, Hash, Incarnation, ManifestId, NodeId},
@@ -102,7 +98,7 @@ impl World<'_> {
         let held = running.node.logs().len();
         let expected = mem::replace(&mut running.checked, held) + fresh.len();
         // One whose disk was put back signs anew what nobody has.
-        if held != expected && self.machines[at].past != Past::PutBack {
+        if held != expected && !self.machines[at].past.is_torn() {
             let what = format!("it holds {held} events; it held, and wrote to its disk, {expected}");
             return Err(Rule::ReportsGrow.broken(&self.machines[at].name, what));
         }
@@ -116,7 +112,7 @@ impl World<'_> {
         // What nobody else has seen may be gone after a power cut, and its place used for something else. So may what a
         // disk that was put back has of its own, until a peer has shown it its later log; and not every peer knows it.
         let first = self.first_at(at, by, hash, place);
-        if let Some(first) = first.filter(|first| *first != hash && self.machines[by].past != Past::PutBack) {
+        if let Some(first) = first.filter(|first| *first != hash && !self.machines[by].past.is_torn()) {
             let what = format!("{author}'s {place:?} is {first} and {hash}");
             return Err(Rule::OneSeq.broken(&self.machines[at].name, what));
         }
@@ -128,7 +124,7 @@ impl World<'_> {
                 let first = self.first_grant(at, by, hash, (grant.case, grant.token));
                 if let Some(first) = first.filter(|first| *first != hash) {
                     // In its old life, if it has met nobody who knows of the grant that it has forgotten.
-                    if self.machines[by].past == Past::PutBack {
+                    if self.machines[by].past.is_torn() {
                         self.happened.count(Count::TokensTwice);
                         return Ok(());
                     }
@@ -184,7 +180,7 @@ impl World<'_> {
     pub(crate) fn appended(&mut self, at: usize, event: &EventHash) -> Option<Hash> {
         let running = self.machines[at].running.as_ref().expect("it has just answered");
         let found = running.node.logs().event(event).map(said);
-        assert!(found.is_some() || self.machines[at].past == Past::PutBack, "what it answered for it holds");
+        assert!(found.is_some() || self.machines[at].past.is_torn(), "what it answered for it holds");
         self.promises.appended.extend(found.map(|said| (at, said)));
         found
     }

@@ -48,6 +48,12 @@ impl Places {
         self.spokes + 1..self.spokes + 1 + self.hubs
     }
 
+    /// Who is in the wrong hands where members are: the last spoke, the relay and the last hub, three of ten in a
+    /// federation of five spokes and four hubs.
+    pub(crate) const fn liars(self) -> [usize; 3] {
+        [self.spokes - 1, self.spokes, self.spokes + self.hubs]
+    }
+
     /// The home hub that a spoke begins with.
     const fn first_home(self, spoke: usize) -> usize {
         self.hubs().start + spoke % self.hubs

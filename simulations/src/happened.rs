@@ -46,7 +46,7 @@ pub enum Count {
     RefusedByDisk,
     /// Bits that turned over.
     Rot,
-    /// Messages that a relay withheld.
+    /// Messages that a node withheld.
     Withheld,
     /// Messages that it sent again in place of others.
     Repeated,
@@ -54,6 +54,8 @@ pub enum Count {
     Truncated,
     /// Messages in which it turned a bit over.
     Altered,
+    /// Events that a member signed beside another of its own.
+    Forks,
     /// Hubs lost for ever.
     LostHubs,
     /// Reports signed.
@@ -87,6 +89,7 @@ impl fmt::Display for Count {
             Self::Repeated => "messages repeated",
             Self::Truncated => "messages truncated",
             Self::Altered => "messages altered",
+            Self::Forks => "forks",
             Self::LostHubs => "hubs lost",
             Self::Reports => "reports",
             Self::TokensTwice => "looks at a token given twice",

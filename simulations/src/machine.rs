@@ -95,8 +95,17 @@ pub(crate) enum Past {
     Whole,
     /// It was put back to an earlier copy, and peers have the rest.
     PutBack,
+    /// Somebody has its key, and says something else in its name.
+    Lied,
     /// It is no more.
     Destroyed,
+}
+
+impl Past {
+    /// Whether a machine may contradict itself.
+    pub(crate) const fn is_torn(self) -> bool {
+        matches!(self, Self::PutBack | Self::Lied)
+    }
 }
 
 impl Machine {

@@ -93,6 +93,12 @@ impl Network {
         }
     }
 
+    /// The links of a machine that carry something.
+    pub(crate) fn links_of(&self, at: usize) -> Vec<LinkId> {
+        let links = self.of[at].iter().flat_map(|edge| &self.edges[*edge].links);
+        links.filter(|link| self.links[link].carries == Carries::Yes).copied().collect()
+    }
+
     /// Forgets the links of an edge in which nobody believes any more.
     fn forget_unbelieved(&mut self, edge: usize) {
         let links = &mut self.links;

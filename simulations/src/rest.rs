@@ -39,7 +39,7 @@ impl World<'_> {
             self.boot(at)?;
         }
         // One that was put back takes out of its log, when it starts, where it contradicted itself; its peers have it.
-        if self.machines.iter().any(|machine| machine.past == Past::PutBack) {
+        if self.machines.iter().any(|machine| machine.past.is_torn()) {
             (0..self.machines.len()).for_each(|at| self.dial_all(at));
             return self.wait_until_at_rest();
         }

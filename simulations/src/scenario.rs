@@ -200,7 +200,7 @@ pub enum ScenarioError {
     },
 }
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     include_str!("../scenarios/link_cuts.toml"),
     include_str!("../scenarios/crashes.toml"),
     include_str!("../scenarios/two_hubs.toml"),
@@ -211,6 +211,7 @@ const FILES: [&str; 11] = [
     include_str!("../scenarios/rot.toml"),
     include_str!("../scenarios/restores.toml"),
     include_str!("../scenarios/tampering.toml"),
+    include_str!("../scenarios/liars.toml"),
     include_str!("../scenarios/lost_hub.toml"),
 ];
 /// Names every scenario but the large ones.

@@ -31,13 +31,23 @@ pub(super) struct Own {
     suspect: BTreeMap<(At, LinkId), Entry>,
     /// Ours, at places where a peer has another: to be signed anew.
     withdrawn: Vec<Event>,
+    /// Up to which seq of our own chains a peer has shown what it has.
+    shown: BTreeMap<At, u64>,
     /// Events taken out since the folds were last made anew.
     gone: usize,
 }
 
 impl Own {
     pub(super) const fn new(node: NodeId, incarnation: Incarnation, reserve: Incarnation) -> Self {
-        Self { node, incarnation, reserve: Some(reserve), suspect: BTreeMap::new(), withdrawn: Vec::new(), gone: 0 }
+        Self {
+            node,
+            incarnation,
+            reserve: Some(reserve),
+            suspect: BTreeMap::new(),
+            withdrawn: Vec::new(),
+            shown: BTreeMap::new(),
+            gone: 0,
+        }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -95,15 +105,20 @@ impl Logs {
         match way {
             Way::Own | Way::Journal => {}
             Way::Pushed | Way::Gossiped | Way::Synced => {
-                if self.holds(&event.hash()) {
-                    return;
-                }
-                if event.incarnation() == self.own.incarnation {
-                    self.own.open_new_incarnation();
-                }
                 let (seq, chain) = (event.seq(), &self.chains[at].1);
                 let parent_here = seq == 1 || chain.get(seq - 1, &event.prev()).is_some();
-                if self.is_suspect(at) && parent_here && seq <= chain.main_len() {
+                let in_our_way = seq <= chain.main_len() && self.is_suspect(at);
+                let is_new = !self.holds(&event.hash());
+                if is_new && event.incarnation() == self.own.incarnation {
+                    self.own.open_new_incarnation();
+                }
+                if !parent_here {
+                    return;
+                }
+                let shown = self.own.shown.entry(at).or_default();
+                let nobody_has_ours = seq > *shown;
+                *shown = seq.max(*shown);
+                if is_new && in_our_way && nobody_has_ours {
                     let ours = self.chains[at].1.withdraw_from(seq);
                     self.take_out(&ours);
                     self.own.withdrawn.extend(ours);
@@ -125,7 +140,8 @@ impl Logs {
             return Ok(Vec::new());
         }
         let mut withdrawn = std::mem::take(&mut self.own.withdrawn);
-        withdrawn.retain(|event| !is_decision(event));
+        // What a peer has had all along came back with the other branch; and it may have been signed anew before.
+        withdrawn.retain(|event| !is_decision(event) && !self.holds(&event.hash()) && !self.is_said_anew(event));
         withdrawn.sort_by_key(|event| (event.scope(), event.seq()));
         let anew = |event: Event| self.append_raw(key, event.scope(), event.kind(), event.body_bytes(), wall);
         withdrawn.into_iter().map(anew).collect()
@@ -156,6 +172,11 @@ impl Logs {
     fn take_out(&mut self, events: &[Event]) {
         events.iter().for_each(|event| self.forget(event));
         self.own.gone += events.len();
+    }
+
+    fn is_said_anew(&self, event: &Event) -> bool {
+        let said = (event.kind().0, event.body_bytes().to_vec());
+        self.said_in_other_lives(&ChainKey::of(event)).contains(&said)
     }
 
     fn said_in_other_lives(&self, key: &ChainKey) -> BTreeSet<(u16, Vec<u8>)> {

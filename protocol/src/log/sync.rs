@@ -542,6 +542,30 @@ mod tests {
     }
 
     #[test]
+    fn a_fork_that_reaches_its_author_stays_whole_and_nothing_is_said_again() {
+        let scene = Scene::new();
+        let key = Who::Spoke.key();
+        for thief_first in [false, true] {
+            let (mut author, mut thief) = (scene.logs(Who::Spoke), scene.logs(Who::Spoke));
+            for n in 0..2 {
+                let event = author.append(&key, site(), &shown(n), Wall(n)).unwrap();
+                thief.insert(event, Way::Journal, Wall(0));
+            }
+            (0..3).for_each(|n| drop(author.append(&key, site(), &shown(100 + n), Wall(n)).unwrap()));
+            (0..2).for_each(|n| drop(thief.append(&key, site(), &shown(200 + n), Wall(n)).unwrap()));
+            let mut hub = scene.logs(Who::Home);
+            let both = if thief_first { [&thief, &author] } else { [&author, &thief] };
+            let events: Vec<Event> = both.into_iter().flat_map(|logs| logs.events(site())).cloned().collect();
+            events.into_iter().for_each(|e| drop(hub.insert(e, Way::Pushed, Wall(0))));
+            let mut logs = [author, hub];
+            let sent: Vec<usize> = (0..4).map(|_| converge(&mut logs, [Who::Spoke, Who::Home])).collect();
+            assert_eq!(sent.last(), Some(&0), "{sent:?}");
+            assert_eq!((logs[0].len(), logs[1].len()), (7, 7));
+            assert!(logs.iter().all(|l| l.forked_authors().contains(&Who::Spoke.node())));
+        }
+    }
+
+    #[test]
     fn an_event_behind_a_gap_asks_once_for_what_is_missing() {
         let mut scene = Scene::new();
         let events: Vec<Event> = (0..6).map(|n| scene.write(Who::Spoke, &shown(n))).collect();

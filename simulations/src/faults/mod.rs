@@ -6,6 +6,7 @@
 mod clocks;
 mod disks;
 mod hub;
+mod liars;
 mod links;
 pub(crate) mod mains;
 mod power;
@@ -39,6 +40,9 @@ pub enum Kind {
     Rot,
     /// The relay withholds, repeats, truncates and alters what it should forward.
     Tampering,
+    /// Members withhold, repeat, truncate and alter what they send, and say something else in a place of their own log to
+    /// some of their peers.
+    Liars,
     /// The home hub and its disk are gone for ever; a while later the ministry names its standby home.
     LostHub,
 }
@@ -55,6 +59,7 @@ impl Kind {
             Self::FullDisks => &[Count::FullDisks],
             Self::Rot => &[],
             Self::Tampering => &[Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
+            Self::Liars => &[Count::Forks, Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
             Self::LostHub => &[Count::LostHubs],
         }
     }
@@ -67,6 +72,7 @@ impl Kind {
             Self::Restores => &[Count::Restores],
             Self::FullDisks => &[Count::RefusedByDisk],
             Self::Rot => &[Count::Rot],
+            Self::Liars => &[Count::Forks, Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
             Self::Partitions | Self::Clocks | Self::Tampering | Self::LostHub => &[],
         }
     }
@@ -97,6 +103,7 @@ impl World<'_> {
             Kind::FullDisks => self.fill_disk(for_ms),
             Kind::Rot => self.rot(),
             Kind::Tampering => self.tamper(for_ms),
+            Kind::Liars => self.lie(for_ms),
             Kind::LostHub => self.lose_hub(for_ms),
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! A relay in the wrong hands: it has no key, and can still withhold, repeat, truncate and alter.
+//! A node in the wrong hands withholds, repeats, truncates and alters what it sends.
 
 use crate::{
     happened::Count,
@@ -13,7 +13,11 @@ const REMEMBERED: usize = 64;
 impl World<'_> {
     /// The relay tampers for a while.
     pub(super) fn tamper(&mut self, for_ms: u64) {
-        let at = self.federation.places.relay();
+        self.turn(self.federation.places.relay(), for_ms);
+    }
+
+    /// A machine is in the wrong hands for a while.
+    pub(super) fn turn(&mut self, at: usize, for_ms: u64) {
         self.trace.note(self.now, format_args!("{} tampers for {for_ms} ms", self.machines[at].name));
         self.machines[at].is_dishonest = true;
         self.foresee(for_ms, Event::Repents { at });

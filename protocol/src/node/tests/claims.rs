@@ -7,9 +7,9 @@ use crate::{
     envelope::{reading::ReadingKey, sign::SigningKey},
     id::CaseId,
     log::{Scope, body::Body},
-    node::Command,
+    node::{Command, LinkId},
     person::{SignedAt, Statement},
-    roster::Role::{Hub, Spoke},
+    roster::Role::{self, Hub, Spoke},
     wire,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -36,13 +36,20 @@ pub(super) fn claim(world: &mut World, at: usize, n: u8) {
     world.command(at, Command::Append { scope, body: Box::new(body) });
 }
 
-fn reading_room() -> World {
-    let mut world = World::new(&[Spoke, Hub, Hub]);
-    (1..3).for_each(|n| world.ministry.admit_person(&reader(n)));
+/// A clinic, its home hub, and other hubs; a reader at each.
+fn readers_at(hubs: u8) -> World {
+    let roles: Vec<Role> = [Spoke].into_iter().chain((0..hubs).map(|_| Hub)).collect();
+    let mut world = World::new(&roles);
+    (1..=hubs).for_each(|n| world.ministry.admit_person(&reader(n)));
     let statements: Vec<Vec<u8>> = world.ministry.roster.statements_after(&[]).map(<[u8]>::to_vec).collect();
-    (0..3).for_each(|at| {
+    (0..roles.len()).for_each(|at| {
         world.command(at, Command::Statements(statements.clone()));
     });
+    world
+}
+
+fn reading_room() -> World {
+    let mut world = readers_at(2);
     world.connect(SPOKE, HOME);
     world.connect(HOME, OTHER);
     world.announce_of(SPOKE, CASE, 100_000, Class::Routine);
@@ -66,6 +73,64 @@ fn of_two_readers_one_wins_and_the_other_is_told_who_and_until_when() {
         assert_eq!(item.claim.holder(), Some(reader(1).person_id()), "at {at}");
         let refused = item.requests.values().filter(|request| matches!(request.answer, Answer::Refused(_)));
         assert_eq!((grants(&world, at), refused.count()), (1, 1));
+    }
+}
+
+/// Every way in which `nodes` nodes can fall into parts that do not reach each other: the part of each.
+fn partitions(nodes: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for _ in 0..nodes {
+        let more = |shape: Vec<usize>| {
+            let parts = shape.iter().max().map_or(0, |part| part + 1);
+            (0..=parts).map(move |part| shape.iter().copied().chain([part]).collect())
+        };
+        all = all.into_iter().flat_map(more).collect();
+    }
+    all
+}
+
+fn links(world: &mut World, reach: impl Fn(usize, usize) -> bool) -> Vec<LinkId> {
+    let pairs = (0..5).flat_map(|b| (0..b).map(move |a| (a, b))).filter(|(a, b)| reach(*a, *b));
+    pairs.map(|(a, b)| world.connect(a, b)).collect()
+}
+
+#[test]
+fn two_who_claim_one_case_in_any_of_the_52_partitions_of_five_nodes_end_as_one_reader_everywhere() {
+    let shapes = partitions(5);
+    assert_eq!(shapes.len(), 52);
+    for part in shapes {
+        for (one, other) in [(1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4)] {
+            let mut world = readers_at(4);
+            let whole = links(&mut world, |_, _| true);
+            world.announce_of(SPOKE, CASE, 1_000, Class::Routine);
+            world.run(3_000);
+            whole.into_iter().for_each(|link| world.cut(link));
+            let parted = links(&mut world, |a, b| part[a] == part[b]);
+            world.run(500);
+            let near_home = |at: usize| part[at] == part[HOME];
+            for at in [other, one] {
+                claim(&mut world, at, at as u8);
+                world.run(2_000);
+            }
+            for at in [one, other] {
+                let granted = near_home(one) || near_home(other);
+                assert_eq!(grants(&world, at), usize::from(granted && near_home(at)), "{part:?} {one} {other}");
+            }
+            parted.into_iter().for_each(|link| world.cut(link));
+            links(&mut world, |_, _| true);
+            world.run(5_000);
+            let first = [other, one].into_iter().find(|at| near_home(*at));
+            let holder = world.node(HOME).worklist().item(&CASE).unwrap().claim.holder();
+            let may_hold = first.map_or(vec![one, other], |first| vec![first]);
+            assert!(may_hold.iter().any(|at| holder == Some(reader(*at as u8).person_id())), "{part:?} {one} {other}");
+            for at in 0..5 {
+                let item = world.node(at).worklist().item(&CASE).unwrap();
+                let refused = item.requests.values().filter(|request| matches!(request.answer, Answer::Refused(_)));
+                let found = (item.claim.holder(), grants(&world, at), refused.count());
+                assert_eq!(found, (holder, 1, 1), "{part:?} {one} {other} at {at}");
+            }
+            assert!(world.converged(Scope::Site(world.node(SPOKE).id())));
+        }
     }
 }
 
