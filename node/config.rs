@@ -19,6 +19,8 @@ use std::{
 pub(crate) const FILE: &str = "radmesh.toml";
 /// Seconds of quiet after which a Study may be closed: from one to a day.
 pub(crate) const QUIET_PERIOD_S: std::ops::RangeInclusive<u64> = 1..=24 * 3600;
+/// Days of running for which may be set to be kept what others hold: those of the notice at least.
+const KEEP_DAYS: std::ops::RangeInclusive<u32> = 3..=36_500;
 /// Default port of the DICOM service (PS3.8 section 9.1.1).
 const DICOM_PORT: u16 = 11_112;
 
@@ -47,11 +49,14 @@ pub(crate) struct StoreConfig {
     /// Per cent of the disk's time in which everything is read back in turn; 0 for never.
     #[serde(deserialize_with = "scrub")]
     pub(crate) scrub_percent: u8,
+    /// Days of running for which is kept what others hold; without it, as many as the role asks for.
+    #[serde(deserialize_with = "keep_days", skip_serializing_if = "Option::is_none")]
+    keep_days: Option<u32>,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { scrub_percent: 1 }
+        Self { scrub_percent: 1, keep_days: None }
     }
 }
 
@@ -59,6 +64,17 @@ impl StoreConfig {
     /// The share that the core takes.
     pub(crate) fn scrub(&self) -> Share {
         Share::per_cent(self.scrub_percent).expect("it was checked when it was read")
+    }
+
+    /// Hours of running for which a node of this role keeps what others hold: at a clinic as long as a patient may come
+    /// back, at a relay until every link has been up, at a hub that read for another until nobody asks again.
+    pub(crate) fn keep_hours(&self, role: Role) -> u32 {
+        let by_role = match role {
+            Role::Spoke => 90,
+            Role::Relay => 14,
+            Role::Hub => 30,
+        };
+        self.keep_days.unwrap_or(by_role) * 24
     }
 }
 
@@ -232,6 +248,13 @@ fn quiet_period<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     QUIET_PERIOD_S.contains(&seconds).then_some(seconds).ok_or_else(rule)
 }
 
+fn keep_days<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let days = u32::deserialize(from)?;
+    let (least, most) = (KEEP_DAYS.start(), KEEP_DAYS.end());
+    let rule = || D::Error::custom(format!("keep_days = {days}: it is {least} to {most}"));
+    KEEP_DAYS.contains(&days).then_some(Some(days)).ok_or_else(rule)
+}
+
 fn scrub<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     let share = u8::deserialize(from)?;
     let rule = || D::Error::custom(format!("scrub_percent = {share}: it is 0, for no scrub, to 50"));
@@ -280,6 +303,7 @@ mod tests {
             ("0.0.0.0:11112", "0.0.0.0", "socket address"),
             ("gossip = true", "gossip = yes", "must be quoted"),
             ("scrub_percent = 1", "scrub_percent = 51", "for no scrub, to 50"),
+            ("scrub_percent = 1", "keep_days = 2", "it is 3 to 36500"),
         ] {
             let (line, rule) = flaw(from, to);
             let said = format!("{to}: on the line {line:?}: {rule}");

@@ -70,6 +70,8 @@ pub(crate) enum Request {
     Verify,
     /// What is damaged and has not come again.
     Missing,
+    /// What is freed, and when.
+    Retention,
     /// The roster file changed.
     RosterChanged,
 }

@@ -6,6 +6,7 @@
 
 mod checking;
 mod claiming;
+mod retention;
 mod socket;
 mod status;
 
@@ -137,6 +138,7 @@ impl Desk {
             }
             Request::Verify => self.verify(),
             Request::Missing => self.missing(),
+            Request::Retention => self.retention(),
             Request::RosterChanged => {
                 let roster = crate::cli::roster_of(&self.dir)?;
                 let statements = roster.statements_after(&[]).map(<[u8]>::to_vec).collect();

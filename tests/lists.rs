@@ -102,6 +102,7 @@ fn every_list_has_the_keys_that_its_page_promises() {
     holds("studies", &[spoke.json(&["studies"])]);
     holds("worklist", &[hub.json(&["worklist"])]);
     holds("modality list", &[spoke.json(&["modality", "list"])]);
+    holds("retention", &[spoke.json(&["retention"])]);
     holds("status", &[spoke.json(&["status"]), hub.json(&["status"])]);
 
     let parcel = files(&hub.dir.join("parcels")).pop().unwrap();
@@ -123,5 +124,5 @@ fn every_command_with_json_has_a_section() {
         assert!(!promised(line.split(" --").next().unwrap()).is_empty(), "{line}");
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
 }

@@ -20,6 +20,7 @@ mod private;
 mod release;
 mod report;
 mod reports;
+mod retention;
 mod run;
 mod send;
 mod status;
@@ -31,6 +32,7 @@ mod worklist;
 pub(crate) use claim::{ClaimOutcome, First};
 pub(crate) use passphrase::wrong;
 pub(crate) use print::seconds;
+pub(crate) use retention::{FreedCase, Retention};
 pub(crate) use verify::{Holder, Missing, Outcome as VerifyOutcome};
 
 use crate::config::ConfigError;
@@ -219,6 +221,8 @@ enum Command {
     Export(export::Export),
     /// Check every stored byte against its hash; what is damaged is fetched again.
     Verify(verify::Verify),
+    /// Which images that others hold are freed here, and when.
+    Retention(retention::RetentionOf),
     /// Code DICOM files into fewer bytes, and back.
     #[command(subcommand)]
     Codec(codec::Command),
@@ -257,6 +261,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Retention(command) => command.run(),
         Command::Codec(command) => command.run(),
         Command::CodecWorker => codec_worker::run(),
         Command::Demo(command) => command.run(),

@@ -175,6 +175,7 @@ fn wake(dir: &Path, config: &Config, keys: &Keystore, roster: &Roster) -> Result
         incarnation: keys.incarnation,
         reserve: Incarnation(reserve),
         floor: BUILT,
+        keep_hours: config.store.keep_hours(config.role),
         scrub: config.store.scrub(),
         gossip: switch(config.network.gossip),
         anti_entropy: switch(config.network.anti_entropy),

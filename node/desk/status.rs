@@ -8,7 +8,10 @@ use crate::cli::CliError;
 use radmesh_protocol::{
     id::Hash,
     log::Way,
-    node::Node,
+    node::{
+        Node,
+        retention::{Aging, Step},
+    },
     wire::cursor::Put,
     worklist::item::{Delivered, Reading, WorklistItem},
 };
@@ -35,6 +38,7 @@ impl Desk {
                 "forked_authors": node.logs().forked_authors().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "counters": node.counters(),
                 "events_by_way": events_by_way(node),
+                "retention": retention(node),
             });
             (status, facts(node))
         });
@@ -55,6 +59,16 @@ impl Desk {
         }
         Ok(status)
     }
+}
+
+/// What the federation has been told that this node frees.
+fn retention(node: &Node) -> Value {
+    let announced: Vec<Aging> = node.aging().into_iter().filter(|aging| aging.step == Step::Announced).collect();
+    json!({
+        "announced_parcels": announced.len(),
+        "announced_bytes": announced.iter().map(|aging| aging.bytes).sum::<u64>(),
+        "next_in_hours": announced.first().map(|aging| aging.hours),
+    })
 }
 
 fn events_by_way(node: &Node) -> Map<String, Value> {

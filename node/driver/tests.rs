@@ -47,6 +47,7 @@ async fn run(seed: u8, ministry: &Ministry, disk: &Arc<Memory>, listen: &str) ->
         incarnation: Incarnation([seed; 8]),
         reserve: Incarnation([seed + 100; 8]),
         floor: BUILT,
+        keep_hours: u32::MAX,
         scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,

@@ -62,6 +62,11 @@ pub enum Record {
         #[serde(with = "crate::wire::serde_bytes_vec")]
         hashes: Vec<u8>,
     },
+    /// So many hours this node has run, over all its starts: noted once an hour.
+    Ran {
+        /// Hours.
+        hours: u32,
+    },
 }
 
 /// How near to its end a disk may be taken for something: as it fills up, strangers are refused first, then bulk, then STAT;

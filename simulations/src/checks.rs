@@ -21,6 +21,8 @@ use std::{
 pub enum Rule {
     /// I1: what a node has acknowledged it can read, with the hash it had.
     Acknowledged,
+    /// I2: nothing is freed that two custodians do not hold, or at a relay one.
+    Freed,
     /// I2: a custodian whose receipt was read by another has every byte of that parcel, after any crash.
     Receipt,
     /// I3: reports only grow: what a node has taken in it holds.
@@ -204,6 +206,25 @@ impl World<'_> {
         for (promised, rule) in files {
             let manifests = promised.range(every_of(at, ManifestId)).map(|(_, manifest)| *manifest);
             manifests.into_iter().try_for_each(|manifest| self.check_file(at, manifest, rule))?;
+        }
+        Ok(())
+    }
+
+    /// A machine frees a parcel: from now on others have to have it.
+    pub(crate) fn check_freed(&mut self, at: usize, manifest: ManifestId) -> Result<(), Violation> {
+        let is_relay = at == self.federation.places.relay();
+        // One that was sealed and never announced was nobody's.
+        if !is_relay && !self.promises.announced.remove(&(at, manifest)) {
+            return Ok(());
+        }
+        self.happened.count(Count::Freed);
+        self.promises.rotten.remove(&(at, manifest));
+        let signed: Vec<usize> =
+            (0..self.machines.len()).filter(|by| self.promises.receipted.contains(&(*by, manifest))).collect();
+        signed.iter().try_for_each(|by| self.check_file(*by, manifest, Rule::Freed))?;
+        if signed.len() < if is_relay { 1 } else { 2 } {
+            let what = format!("{manifest} was freed with {} custodians", signed.len());
+            return Err(Rule::Freed.broken(&self.machines[at].name, what));
         }
         Ok(())
     }

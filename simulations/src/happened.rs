@@ -3,9 +3,14 @@
 use crate::{
     checks::{Rule, Violation},
     compare::median,
+    machine::KEEP_HOURS,
     scenario::{Links, Scenario},
 };
 use std::{collections::BTreeMap, fmt};
+
+/// A run that lasts so long has freed something: what is kept and the notice are over for what came at the beginning,
+/// power cuts and a day of grace included.
+const FREED_AFTER_MS: u64 = (KEEP_HOURS as u64 + 5 * 24) * 3_600_000;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +63,8 @@ pub enum Count {
     Forks,
     /// Hubs lost for ever.
     LostHubs,
+    /// Parcels freed.
+    Freed,
     /// Reports signed.
     Reports,
     /// Looks at a grant whose token a hub had given before its disk was put back.
@@ -91,6 +98,7 @@ impl fmt::Display for Count {
             Self::Altered => "messages altered",
             Self::Forks => "forks",
             Self::LostHubs => "hubs lost",
+            Self::Freed => "parcels freed",
             Self::Reports => "reports",
             Self::TokensTwice => "looks at a token given twice",
         })
@@ -166,7 +174,8 @@ impl Happened {
         let is_missing = |counts: &&[Count]| !counts.is_empty() && counts.iter().all(|count| self.of(*count) == 0);
         let of_lines = matches!(scenario.links, Links::Profiles { .. }).then_some(&[Count::Outages][..]);
         let of_mains = scenario.power.is_some().then_some(&[Count::MainsFailures][..]);
-        let faults = scenario.faults.keys().map(|kind| kind.shown_by()).chain(of_lines).chain(of_mains);
+        let of_days = (scenario.faults_for_ms >= FREED_AFTER_MS).then_some(&[Count::Freed][..]);
+        let faults = scenario.faults.keys().map(|kind| kind.shown_by()).chain(of_lines).chain(of_mains).chain(of_days);
         let planned = faults.chain([&[Count::Reports][..]]);
         let missing = planned.filter(is_missing).find_map(<[Count]>::first);
         missing.map_or(Ok(()), |count| Err(Rule::Happened.broken("world", format!("no {count}"))))

@@ -22,6 +22,8 @@ use std::{
 
 /// Bytes of a journal segment: small, so that a run of minutes crosses many.
 const SEGMENT_BYTES: u64 = 64 * 1024;
+/// Hours of running for which a machine keeps what others hold.
+pub(crate) const KEEP_HOURS: u32 = 3 * 24;
 
 /// A node while it has power.
 #[derive(Debug)]
@@ -166,6 +168,7 @@ impl Machine {
             reserve: Incarnation(chance.bytes()),
             floor: Wall(FLOOR),
             // What rots is looked for when all is healed, as a person would with `verify`.
+            keep_hours: KEEP_HOURS,
             scrub: Share::per_cent(1).unwrap_or_default(),
             gossip: Switch::Off,
             anti_entropy: Switch::On,

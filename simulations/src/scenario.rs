@@ -200,7 +200,7 @@ pub enum ScenarioError {
     },
 }
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     include_str!("../scenarios/link_cuts.toml"),
     include_str!("../scenarios/crashes.toml"),
     include_str!("../scenarios/two_hubs.toml"),
@@ -213,6 +213,7 @@ const FILES: [&str; 12] = [
     include_str!("../scenarios/tampering.toml"),
     include_str!("../scenarios/liars.toml"),
     include_str!("../scenarios/lost_hub.toml"),
+    include_str!("../scenarios/retention.toml"),
 ];
 /// Names every scenario but the large ones.
 pub const ALL: &str = "all";

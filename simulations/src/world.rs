@@ -229,6 +229,9 @@ impl<'a> World<'a> {
                     {
                         running.fresh.push(log::Event::parse(bytes).expect("a node keeps events"));
                     }
+                    if let Work::Free { manifest } = work {
+                        self.check_freed(at, manifest)?;
+                    }
                     self.queue_work(at, work);
                 }
                 Output::Send { link, lane, bytes } => self.send(at, link, lane, bytes),

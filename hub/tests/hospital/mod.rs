@@ -386,6 +386,7 @@ fn core_of(signing: SigningKey, federation: FederationId, [life, reserve]: [u8; 
         incarnation: Incarnation([life; 8]),
         reserve: Incarnation([reserve; 8]),
         floor: Wall(1),
+        keep_hours: u32::MAX,
         scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,

@@ -46,6 +46,8 @@ pub enum Body {
     ClaimRefused(crate::claim::Refused),
     /// Kind 15. The home hub saw these events, under this roster.
     Witnessed(super::witness::Witnessed),
+    /// Kind 16. A node will free parcels that others hold.
+    Freeing(Freeing),
 }
 
 /// An order: the clinical question and the demographics, sealed to pool and recovery.
@@ -109,4 +111,13 @@ pub struct Opened {
     pub hub: NodeId,
     /// Each parcel opened and the Instances found in it, every hash verified.
     pub parcels: Vec<(ManifestId, u32)>,
+}
+
+/// Parcels that the author frees after [`crate::node::retention::NOTICE_HOURS`]; others hold them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeing {
+    /// The case.
+    pub case: CaseId,
+    /// What is freed.
+    pub parcels: Vec<ManifestId>,
 }

@@ -22,12 +22,13 @@ const OPENED: u16 = 12;
 const POOL_KEY: u16 = 13;
 const CLAIM_REFUSED: u16 = 14;
 const WITNESSED: u16 = 15;
+const FREEING: u16 = 16;
 const VERSION: u16 = 1;
 
 /// Whether this build can read bodies of this kind and version.
 #[must_use]
 pub const fn is_known((kind, version): (u16, u16)) -> bool {
-    version == VERSION && matches!(kind, SITE_SECRET..=WITNESSED)
+    version == VERSION && matches!(kind, SITE_SECRET..=FREEING)
 }
 
 /// Kind, version and bytes of a body.
@@ -49,6 +50,7 @@ pub fn encode(body: &Body) -> (u16, u16, Vec<u8>) {
         Body::PoolKey(key) => (POOL_KEY, wire::encode(key)),
         Body::ClaimRefused(refused) => (CLAIM_REFUSED, wire::encode(refused)),
         Body::Witnessed(witnessed) => (WITNESSED, wire::encode(witnessed)),
+        Body::Freeing(freeing) => (FREEING, wire::encode(freeing)),
     };
     (kind, VERSION, bytes)
 }
@@ -78,6 +80,7 @@ pub fn decode((kind, version): (u16, u16), bytes: &[u8]) -> Result<Option<Body>,
         POOL_KEY => Body::PoolKey(wire::decode("a pool key", bytes, max)?),
         CLAIM_REFUSED => Body::ClaimRefused(wire::decode("a refused claim", bytes, max)?),
         WITNESSED => Body::Witnessed(wire::decode("a witness", bytes, max)?),
+        FREEING => Body::Freeing(wire::decode("what is freed", bytes, max)?),
         _ => return Ok(None),
     }))
 }

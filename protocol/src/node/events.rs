@@ -203,7 +203,10 @@ impl Node {
 
     /// Folds an event in; what it says.
     pub(super) fn fold(&mut self, event: &Event) -> Option<Body> {
-        self.changed.extend(self.worklist.apply(event, &self.roster));
+        if let Some((case, site)) = self.worklist.apply(event, &self.roster) {
+            self.retention.case_changed(case, site);
+            self.changed.insert((case, site));
+        }
         let body = event.body().ok().flatten()?;
         let own = event.author() == self.id;
         match &body {
@@ -214,6 +217,7 @@ impl Node {
             Body::ParcelSealed(sealed) if own => {
                 self.announced.insert(sealed.manifest);
             }
+            Body::Freeing(freeing) if own => self.retention.announced(freeing),
             _ => {}
         }
         Some(body)

@@ -96,6 +96,7 @@ impl Node {
         }
         let cases: Vec<(CaseId, NodeId)> = self.worklist.items().map(|item| (item.case, item.site)).collect();
         self.changed.extend(cases);
+        self.retention.roster_changed();
         self.reconsider_shelf(now);
     }
 

@@ -14,6 +14,7 @@ mod io;
 mod links;
 mod membership;
 mod parcels;
+pub mod retention;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use crate::{
 use answers::Waiting;
 use contact::{Contact, Due};
 use gate::Gate;
+use retention::Retention;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Who a node is and how it exchanges events.
@@ -60,6 +62,8 @@ pub struct NodeConfig {
     pub reserve: Incarnation,
     /// The lowest the time can be: when this build was made, or later.
     pub floor: Wall,
+    /// Hours of running for which parcels are kept that others hold.
+    pub keep_hours: u32,
     /// How much of the disk's time reading everything back may take.
     pub scrub: Share,
     /// Whether small events go out by gossip and are taken from it.
@@ -109,6 +113,7 @@ pub struct Node {
     receiver: Receiver,
     checks: Checks,
     scrub: Scrub,
+    retention: Retention,
     reads: BTreeMap<(ManifestId, u64), VecDeque<(LinkId, Piece)>>,
     contacts: BTreeMap<LinkId, Contact>,
     memories: BTreeMap<NodeId, Memory>,
@@ -153,6 +158,7 @@ impl Node {
             receiver: Receiver::default(),
             checks: Checks::default(),
             scrub: Scrub::new(config.scrub, somewhere(&config.reserve)),
+            retention: Retention::default(),
             reads: BTreeMap::new(),
             contacts: BTreeMap::new(),
             memories: BTreeMap::new(),
@@ -319,6 +325,7 @@ impl Node {
         self.receiver.wake(&mut self.shelf, now.mono, &mut out);
         self.carry_out(out);
         self.wake_links(now);
+        self.wake_retention(now);
         let scrubbed = self.scrub.begin(&self.shelf, now.mono);
         scrubbed.into_iter().for_each(|manifest| self.checks.want(manifest, When::Scrub));
         for (site, body) in self.desk.lapsed(now.mono) {
@@ -330,6 +337,7 @@ impl Node {
     fn settle(&mut self, now: Now) {
         self.fetched();
         self.cases_changed(now);
+        self.age_changed();
         self.spread(now);
         if let Some(work) = self.checks.start_next() {
             self.gate.now(Output::Disk(work));
@@ -339,7 +347,12 @@ impl Node {
             contact.note(expects, now.mono);
         }
         let links = self.contacts.values().filter_map(Contact::next_due);
-        let due = links.chain(self.receiver.next_due()).chain(self.desk.next_due()).chain(self.scrub.next_due()).min();
+        let due = links
+            .chain(self.receiver.next_due())
+            .chain(self.desk.next_due())
+            .chain(self.scrub.next_due())
+            .chain([self.retention.next_due()])
+            .min();
         if due.is_some() && due != self.woken_for {
             self.woken_for = due;
             due.into_iter().for_each(|due| self.gate.now(Output::WakeAt(due)));

@@ -65,6 +65,7 @@ impl Node {
         };
         if self.shelf.get(&id).is_none() {
             self.keep(Record::Manifest(bytes.to_vec()));
+            self.retention.fetched(&id);
             self.shelf.add(manifest);
             self.unsettled.insert(id);
         }
@@ -392,7 +393,8 @@ impl Node {
 
     /// A parcel that this node has signed for is not here: its disk was put back to an older copy.
     pub(super) fn seek_if_gone(&mut self, manifest: ManifestId) {
-        if self.shelf.get(&manifest).is_some_and(|parcel| parcel.progress() == Progress::Complete) {
+        let is_here = self.shelf.get(&manifest).is_some_and(|parcel| parcel.progress() == Progress::Complete);
+        if is_here || self.retention.has_freed(&manifest) {
             return;
         }
         self.mending.insert(manifest);

@@ -21,9 +21,11 @@ impl Node {
                 if self.roster.apply(&bytes).is_err() {
                     self.counters.refused_statements += 1;
                 }
+                self.retention.roster_changed();
             }
             Record::Manifest(bytes) => match Manifest::parse(&bytes) {
                 Ok(manifest) => {
+                    self.retention.fetched(&manifest.id());
                     self.shelf.add(manifest);
                 }
                 Err(_) => self.counters.refused_manifests += 1,
@@ -44,7 +46,9 @@ impl Node {
             Record::Freed { manifest } => {
                 self.shelf.remove(&manifest);
                 self.mending.remove(&manifest);
+                self.retention.freed(manifest);
             }
+            Record::Ran { hours } => self.hour_ended(hours),
             Record::Page { manifest, page, hashes } => {
                 let parcel = self.shelf.get_mut(&manifest);
                 if let (Some(parcel), Ok(hashes)) = (parcel, Page::parse(&hashes)) {
@@ -70,10 +74,11 @@ impl Node {
         for manifest in all {
             self.start_parcel(manifest);
         }
-        let gone = self.receipted.iter().filter(|manifest| self.shelf.get(manifest).is_none());
+        let gone = self.receipted.iter().filter(|id| self.shelf.get(id).is_none() && !self.retention.has_freed(id));
         self.mending.extend(gone.copied());
         // Nobody is to be told what they were told before.
         self.fresh.clear();
+        self.retention.start(now.mono);
         self.settle(now);
     }
 

@@ -109,6 +109,10 @@ pub struct Counters {
     pub scrubbed_files: u64,
     /// Receipts signed.
     pub receipts: u64,
+    /// Parcels freed by retention.
+    pub freed_parcels: u64,
+    /// Their bytes.
+    pub freed_bytes: u64,
     /// Digests and vectors sent.
     pub comparisons: u64,
 }
@@ -160,14 +164,15 @@ impl Node {
         self.mending.iter()
     }
 
-    /// Others who have signed for every byte of a parcel, or sealed it.
+    /// Others who have signed for every byte of a parcel, or sealed it, and have not said that they free it.
     #[must_use]
     pub fn holders(&self, manifest: &ManifestId) -> BTreeSet<NodeId> {
         let Some(parcel) = self.shelf.get(manifest) else { return BTreeSet::new() };
         let core = parcel.manifest().core();
         let item = self.worklist.item_of(&core.case, &core.signer).and_then(|item| item.parcels.get(manifest));
         let signed = item.into_iter().flat_map(|parcel| parcel.receipts.keys().copied());
-        signed.chain([core.signer]).filter(|node| *node != self.id).collect()
+        let frees = |node: &NodeId| item.is_some_and(|parcel| parcel.freeing.contains(node));
+        signed.chain([core.signer]).filter(|node| *node != self.id && !frees(node)).collect()
     }
 
     /// A parcel's manifest.

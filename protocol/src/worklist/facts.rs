@@ -41,6 +41,8 @@ pub(super) struct Facts {
     pub(super) delivered: BTreeSet<EventHash>,
     /// Who says to have seen an event, in which term, under which roster version at the earliest.
     pub(super) witnesses: BTreeMap<(EventHash, NodeId, Term), RosterVersion>,
+    /// What who has said that it frees.
+    pub(super) freeing: BTreeSet<(ManifestId, NodeId)>,
     pub(super) since: Option<Hlc>,
 }
 
@@ -119,6 +121,7 @@ pub(super) fn case_of(body: &Body) -> Option<CaseId> {
         Body::ReportDelivered(delivered) => delivered.case,
         Body::Opened(opened) => opened.case,
         Body::Witnessed(witnessed) => witnessed.case,
+        Body::Freeing(freeing) => freeing.case,
         Body::SiteSecret(_) | Body::PoolKey(_) => return None,
     })
 }
@@ -167,6 +170,9 @@ impl Facts {
                     let version = version.or_insert(witnessed.roster_version);
                     *version = witnessed.roster_version.min(*version);
                 }
+            }
+            Body::Freeing(freeing) => {
+                self.freeing.extend(freeing.parcels.into_iter().map(|manifest| (manifest, author)));
             }
             Body::ClaimRequest(said) => {
                 let Some(request) = signed::<Request>(&said, event, claim::REQUEST_TAG, federation) else { return };

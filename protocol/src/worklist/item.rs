@@ -123,6 +123,8 @@ pub struct ItemParcel {
     pub instances: u32,
     /// Nodes whose receipt is here, with the root they read back.
     pub receipts: BTreeMap<NodeId, Hash>,
+    /// Nodes that have said that they free it.
+    pub freeing: BTreeSet<NodeId>,
 }
 
 /// How safe the bytes of a case are.

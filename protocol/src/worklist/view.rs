@@ -67,6 +67,7 @@ fn parcels(facts: &Facts, authority: Authority<'_>) -> BTreeMap<ManifestId, Item
             sealed_bytes: parcel.sealed_bytes,
             instances: parcel.instances,
             receipts: signed.map(|(by, _, fact)| (by, fact.root)).collect(),
+            freeing: facts.freeing.iter().filter(|(of, _)| of == manifest).map(|(_, by)| *by).collect(),
         };
         (*manifest, item)
     });

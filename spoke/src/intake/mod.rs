@@ -223,6 +223,7 @@ mod tests {
             incarnation: Incarnation([1; 8]),
             reserve: Incarnation([2; 8]),
             floor: Wall(1),
+            keep_hours: u32::MAX,
             scrub: Share::NONE,
             gossip: Switch::On,
             anti_entropy: Switch::On,

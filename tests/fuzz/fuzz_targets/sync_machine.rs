@@ -100,6 +100,7 @@ fn member() -> (radmesh_protocol::id::NodeId, Node) {
         incarnation: Incarnation([1; 8]),
         reserve: Incarnation([2; 8]),
         floor: Wall(0),
+        keep_hours: u32::MAX,
         scrub: Share::NONE,
         gossip: Switch::On,
         anti_entropy: Switch::On,

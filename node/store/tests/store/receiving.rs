@@ -99,6 +99,7 @@ impl Hub {
             incarnation: Incarnation([1; 8]),
             reserve: Incarnation([2; 8]),
             floor: Wall(FLOOR),
+            keep_hours: u32::MAX,
             scrub: Share::NONE,
             gossip: Switch::Off,
             anti_entropy: Switch::On,

@@ -8,5 +8,6 @@ mod gossip;
 mod hostile;
 mod links;
 mod restored;
+mod retention;
 mod transfer;
 mod world;

@@ -304,12 +304,16 @@ impl World {
     /// The same, whose nodes read back what they have in 1 % of the disk's time.
     pub(super) fn scrubbing(roles: &[Role]) -> Self {
         let mut world = Self::new(roles);
-        for at in 0..roles.len() {
-            world.machines[at].config.scrub = Share::per_cent(1).expect("1 % is a share");
-
-            world.power_cut(at);
-        }
+        world.configure(|config| config.scrub = Share::per_cent(1).expect("1 % is a share"));
         world
+    }
+
+    /// Every node is started anew with another configuration.
+    pub(super) fn configure(&mut self, change: impl Fn(&mut NodeConfig)) {
+        for at in 0..self.machines.len() {
+            change(&mut self.machines[at].config);
+            self.power_cut(at);
+        }
     }
 
     /// A world of these roles; the first spoke's home is the first hub, its standby the second, every relay is on
@@ -349,6 +353,7 @@ impl World {
                 incarnation: Incarnation([1; 8]),
                 reserve: Incarnation([9; 8]),
                 floor: Wall(FLOOR),
+                keep_hours: u32::MAX,
                 scrub: Share::NONE,
                 gossip: Switch::Off,
                 anti_entropy: Switch::On,
