@@ -1,6 +1,7 @@
 //! What a power cut at any moment leaves: every prefix of the disk's operations, with any of what was not synced.
 //!
 //! RELIABILITY, F2 and F3 (layer L2). A Study that a clinic was told is stored must be there afterwards.
+//! `RADMESH_TEST_STATES` sets the random states at each operation (default 180: 20,000 in all; 9,000 make a million).
 
 use crate::fixture::{Ledger, SETTINGS, at_rest, event, open, parcel};
 use radmesh_protocol::{
@@ -13,14 +14,18 @@ use radmesh_store::{
     medium::{Medium, Name, Operation, Survives},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, env, sync::Arc};
 
 /// Random cuts at each operation, besides nothing and everything surviving.
 const CUTS: u64 = 180;
 
-fn cuts() -> impl Iterator<Item = (Survives, u64)> {
+fn cuts_at_each() -> u64 {
+    env::var("RADMESH_TEST_STATES").map_or(CUTS, |states| states.parse().expect("RADMESH_TEST_STATES is a number"))
+}
+
+fn cuts(random: u64) -> impl Iterator<Item = (Survives, u64)> {
     let whole = [(Survives::Nothing, 0), (Survives::Everything, 0)];
-    whole.into_iter().chain((0..CUTS).map(|seed| (Survives::Sectors(if seed % 3 == 0 { 4096 } else { 512 }), seed)))
+    whole.into_iter().chain((0..random).map(|seed| (Survives::Sectors(if seed % 3 == 0 { 4096 } else { 512 }), seed)))
 }
 
 fn worked() -> (Arc<Faulty>, Ledger) {
@@ -40,8 +45,9 @@ fn every_acknowledged_record_and_byte_survives_a_power_cut_at_any_operation() {
     let (disk, ledger) = worked();
     let operations = disk.operations();
     let (mut states, mut torn, mut swept) = (0, 0, 0);
+    let random = cuts_at_each();
     for done in 0..=operations.len() {
-        for (survives, seed) in cuts() {
+        for (survives, seed) in cuts(random) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (done as u64) << 8);
             let left = Arc::new(Faulty::after(BTreeMap::new(), &operations[..done], survives, &mut rng).unwrap());
             let said = || format!("cut after {done} operations, {survives:?}, seed {seed}");
@@ -68,7 +74,7 @@ fn a_second_cut_during_recovery_loses_nothing_either() {
     let operations = disk.operations();
     let mut states = 0;
     for done in (0..=operations.len()).step_by(3) {
-        for (survives, seed) in cuts().skip(1).step_by(30) {
+        for (survives, seed) in cuts(CUTS).skip(1).step_by(30) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (done as u64) << 8);
             let files = Faulty::after(BTreeMap::new(), &operations[..done], survives, &mut rng).unwrap().files();
             let recovering = Arc::new(Faulty::recording(files.clone()));
