@@ -65,7 +65,7 @@ impl RetentionOf {
             vec![row.case[..12].to_owned(), step.into(), days(row.hours_left), parcels, print::bytes(row.bytes)]
         };
         let rows: Vec<_> = found.cases.iter().map(line).collect();
-        print::table(&["CASE", "STEP", "RUNS ON FOR", "PARCELS", "BYTES"], &rows);
+        print::table(&["CASE", "STEP", "FREED AFTER", "PARCELS", "BYTES"], &rows);
         Ok(())
     }
 }
