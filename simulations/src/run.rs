@@ -18,6 +18,11 @@ pub struct Outcome {
 /// Runs a scenario from a seed.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, show: Show) -> Outcome {
+    run_begun(scenario, seed, show, || ())
+}
+
+/// The same; `begun` is called when every machine has power and the roster, before the first event of the world.
+pub(crate) fn run_begun(scenario: &Scenario, seed: u64, show: Show, begun: impl FnOnce()) -> Outcome {
     let mut world = match World::new(scenario, seed, show) {
         Ok(world) => world,
         Err(violation) => {
@@ -25,6 +30,7 @@ pub fn run(scenario: &Scenario, seed: u64, show: Show) -> Outcome {
             return Outcome { happened: Happened::default(), trace, lines: 0, violation: Some(violation) };
         }
     };
+    begun();
     let ended = world
         .run_until(scenario.faults_for_ms)
         .and_then(|()| world.come_to_rest())
