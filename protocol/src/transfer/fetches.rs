@@ -193,7 +193,7 @@ impl Fetches {
     }
 
     /// Since when the oldest bytes wait for an fsync that has not begun.
-    pub(super) fn to_sync_since(&mut self) -> Option<Mono> {
+    pub(super) fn unsynced_since(&mut self) -> Option<Mono> {
         self.look();
         self.to_sync.first().map(|(since, _)| *since)
     }
@@ -312,12 +312,12 @@ mod tests {
     #[test]
     fn what_waits_for_an_fsync_is_found_by_since_when_until_one_runs() {
         let mut fetches = wanted(&[]);
-        assert_eq!(fetches.to_sync_since(), None);
+        assert_eq!(fetches.unsynced_since(), None);
         let change = |fetches: &mut Fetches, since, syncing| {
             let fetch = fetches.get_mut(&ID).unwrap();
             (fetch.is_unsynced, fetch.pending, fetch.syncing) = (true, Ranges::whole(9), syncing);
             fetch.pending_since = Mono(since);
-            fetches.to_sync_since()
+            fetches.unsynced_since()
         };
         assert_eq!(change(&mut fetches, 7, None), Some(Mono(7)));
         assert_eq!(change(&mut fetches, 5, None), Some(Mono(5)));
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(change(&mut fetches, 8, Some(Ranges::whole(9))), None);
         assert_eq!(change(&mut fetches, 9, None), Some(Mono(9)));
         fetches.remove(&ID);
-        assert_eq!(fetches.to_sync_since(), None);
+        assert_eq!(fetches.unsynced_since(), None);
     }
 
     #[test]

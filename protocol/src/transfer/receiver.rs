@@ -186,7 +186,7 @@ impl Receiver {
 
     /// When something is due though nothing comes in.
     pub fn next_due(&mut self) -> Option<Mono> {
-        let to_sync = self.fetches.to_sync_since().map(|since| since.after(SYNC_WAIT));
+        let to_sync = self.fetches.unsynced_since().map(|since| since.after(SYNC_WAIT));
         let forgiven = self.fetches.next_forgiven();
         [to_sync, forgiven, self.full_until, self.bulk_until].into_iter().flatten().min()
     }
