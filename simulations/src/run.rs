@@ -18,6 +18,20 @@ pub struct Outcome {
 /// Runs a scenario from a seed.
 #[must_use]
 pub fn run(scenario: &Scenario, seed: u64, show: Show) -> Outcome {
+    run_timed(scenario, seed, show, |_| ())
+}
+
+/// A moment of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Every machine has power and the roster: the first event comes.
+    Begun,
+    /// The time in which faults happen is over, after so many events.
+    FaultsOver { events: u64 },
+}
+
+/// The same; `at` is called at each [`Moment`].
+pub(crate) fn run_timed(scenario: &Scenario, seed: u64, show: Show, mut at: impl FnMut(Moment)) -> Outcome {
     let mut world = match World::new(scenario, seed, show) {
         Ok(world) => world,
         Err(violation) => {
@@ -25,10 +39,10 @@ pub fn run(scenario: &Scenario, seed: u64, show: Show) -> Outcome {
             return Outcome { happened: Happened::default(), trace, lines: 0, violation: Some(violation) };
         }
     };
-    let ended = world
-        .run_until(scenario.faults_for_ms)
-        .and_then(|()| world.come_to_rest())
-        .and_then(|()| world.happened.as_planned(scenario));
+    at(Moment::Begun);
+    let faults_over = world.run_until(scenario.faults_for_ms);
+    at(Moment::FaultsOver { events: world.happened.events });
+    let ended = faults_over.and_then(|()| world.come_to_rest()).and_then(|()| world.happened.as_planned(scenario));
     world.happened.kept = world.promises.kept();
     Outcome { happened: world.happened, trace: world.trace.hash(), lines: world.trace.lines, violation: ended.err() }
 }

@@ -1,7 +1,11 @@
 //! What an event costs as a federation grows: the time of this thread alone, whatever else the machine does.
+//!
+//! It counts the days alone. Before them each node verifies the ministry's statement of every other, once in its life;
+//! after them all power is cut, every node reads its journal, and the rules are checked of every pair: what is of the
+//! square of the nodes there is of the set-up and the checks, and no event.
 
 use crate::{
-    run::run,
+    run::{Moment, run_timed},
     scenario::{ScenarioError, scenarios},
     trace::Show,
 };
@@ -13,9 +17,9 @@ use std::fmt::{self, Write};
 pub struct Cost {
     /// Spokes.
     pub spokes: usize,
-    /// Events of the world.
+    /// Events of the world in the days.
     pub events: u64,
-    /// Seconds of processor time.
+    /// Seconds of processor time of the days.
     pub seconds: f64,
 }
 
@@ -43,12 +47,16 @@ pub fn costs(spokes: &[usize], days: u64, mut each: impl FnMut(&Cost)) -> Result
     let cost = |&spokes: &usize| {
         let mut fleet = fleet.clone();
         fleet.resize(Some(spokes), Some(days));
-        let begun = seconds();
-        let outcome = run(&fleet, 1, Show::Nothing);
+        let mut cost = Cost { spokes, events: 0, seconds: 0.0 };
+        let outcome = run_timed(&fleet, 1, Show::Nothing, |moment| match moment {
+            Moment::Begun => cost.seconds = seconds(),
+            Moment::FaultsOver { events } => {
+                (cost.events, cost.seconds) = (events, seconds() - cost.seconds);
+            }
+        });
         if let Some(violation) = outcome.violation {
             return Err(ScenarioError::Broken(Box::new(violation)));
         }
-        let cost = Cost { spokes, events: outcome.happened.events, seconds: seconds() - begun };
         each(&cost);
         Ok(cost)
     };

@@ -88,6 +88,12 @@ impl Logs {
         self.own.suspect.range((at, LinkId(0))..=(at, LinkId(u64::MAX))).next().is_some()
     }
 
+    /// Scopes in which a chain of our own is held back.
+    #[must_use]
+    pub fn doubted(&self) -> BTreeSet<Scope> {
+        self.own.suspect.keys().map(|(at, _)| self.chains[*at].0.scope).collect()
+    }
+
     /// Whether a chain of our own in this scope is held back.
     #[must_use]
     pub fn doubts_own(&self, scope: Scope) -> bool {

@@ -5,7 +5,7 @@
 
 use crate::{
     id::NodeId,
-    roster::{Role, Roster},
+    roster::{Member, Role, Roster},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,8 +72,21 @@ pub fn holds(roster: &Roster, node: &NodeId, scope: Scope) -> Holding {
 /// Every scope `node` holds, the federation's first.
 #[must_use]
 pub fn held_by(roster: &Roster, node: &NodeId) -> BTreeSet<Scope> {
-    let sites = roster.members().filter(|member| member.role == Role::Spoke).map(|spoke| Scope::Site(spoke.node));
+    let is_site = |member: &&Member| member.role == Role::Spoke;
+    // A spoke is nobody's hub or relay: of sites it holds its own alone.
+    let own = roster.node(node).filter(is_site);
+    let of_others = own.is_none().then(|| roster.members().filter(is_site));
+    let sites = own.into_iter().chain(of_others.into_iter().flatten()).map(|spoke| Scope::Site(spoke.node));
     sites.chain([Scope::Federation]).filter(|scope| holds(roster, node, *scope) == Holding::Yes).collect()
+}
+
+/// Every scope that both nodes hold.
+#[must_use]
+pub fn shared(roster: &Roster, one: &NodeId, other: &NodeId) -> BTreeSet<Scope> {
+    let is_site = |node: &NodeId| roster.node(node).is_some_and(|member| member.role == Role::Spoke);
+    // Of the two the one that holds less is asked first: a relay that holds a country meets a clinic.
+    let (less, more) = if is_site(other) { (other, one) } else { (one, other) };
+    held_by(roster, less).into_iter().filter(|scope| holds(roster, more, *scope) == Holding::Yes).collect()
 }
 
 /// Whether a node holds a scope.
@@ -92,6 +105,20 @@ mod tests {
         roster::statement::{StatementBody, Subject},
         worklist::scene::{Scene, Who},
     };
+
+    #[test]
+    fn two_nodes_share_what_both_hold_whoever_asks() {
+        let scene = Scene::new();
+        let everybody = [Who::Spoke, Who::Home, Who::Standby, Who::Relay, Who::Far].map(|who| who.node());
+        let site = Scope::Site(Who::Spoke.node());
+        for one in &everybody {
+            for other in &everybody {
+                let both = |scope: &Scope| [one, other].iter().all(|n| holds(&scene.roster, n, *scope) == Holding::Yes);
+                let expected: BTreeSet<Scope> = [Scope::Federation, site].into_iter().filter(both).collect();
+                assert_eq!(shared(&scene.roster, one, other), expected);
+            }
+        }
+    }
 
     #[test]
     fn a_clinics_events_are_held_by_the_clinic_its_hubs_and_the_relays_on_its_route() {

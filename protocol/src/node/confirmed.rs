@@ -17,6 +17,7 @@ use crate::{
     time::{Millis, Now},
     worklist::Worklist,
 };
+use std::collections::BTreeSet;
 
 /// A peer that says to hold more of our own log than we do has this long for each next event of it.
 const SHOW_WAIT: Millis = Millis::from_secs(30);
@@ -29,27 +30,34 @@ impl Node {
             Ok(anew) => anew.iter().for_each(|event| self.took_in(event, Origin::Own)),
             Err(_) => self.counters.events_not_written += 1,
         }
-        let waiting = |contact: &&mut Contact| !contact.held_back.is_empty();
-        let links: Vec<LinkId> = self.contacts.values_mut().filter(waiting).map(|contact| contact.link).collect();
+        let links: Vec<LinkId> = self.contacts.holding_back().map(|contact| contact.link).collect();
         for link in links {
-            self.confirm(link, now);
+            self.confirm(link, &[], now);
             self.pay(link, now);
         }
     }
 
-    /// A peer has shown what it holds: scopes in which nothing speaks against our own log are confirmed by it, and
-    /// what waited there for a decision is decided.
-    pub(super) fn confirm(&mut self, link: LinkId, now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+    /// A peer has shown what it holds of the scopes `named`: those in which nothing speaks against our own log are
+    /// confirmed by it, as are those that were held back from it and are no more; and what waited there for a decision
+    /// is decided.
+    pub(super) fn confirm(&mut self, link: LinkId, named: &[Scope], now: Now) {
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let held_back = std::mem::take(&mut contact.held_back);
-        contact.owed.extend(held_back.into_iter().map(|scope| (scope, Way::Synced)));
-        for scope in contact.shared.iter().filter(|scope| contact.known.heard_of(**scope) == Heard::Yes) {
-            if self.logs.doubts_own(*scope) {
+        contact.owed.extend(held_back.iter().map(|scope| (*scope, Way::Synced)));
+        let doubted = self.logs.doubted();
+        let scopes: BTreeSet<Scope> = named.iter().copied().chain(held_back).chain(doubted.iter().copied()).collect();
+        let mut confirmed = BTreeSet::new();
+        for scope in scopes.intersection(&contact.shared).filter(|scope| contact.known.heard_of(**scope) == Heard::Yes)
+        {
+            if doubted.contains(scope) {
                 contact.held_back.insert(*scope);
             } else if self.confirmed.insert(*scope) {
-                let cases = self.worklist.items().filter(|item| Some(item.site) == scope.site());
-                self.changed.extend(cases.map(|item| (item.case, item.site)));
+                confirmed.insert(*scope);
             }
+        }
+        if !confirmed.is_empty() {
+            let cases = self.worklist.items().filter(|item| confirmed.contains(&Scope::Site(item.site)));
+            self.changed.extend(cases.map(|item| (item.case, item.site)));
         }
         if self.logs.is_doubted_by(link) {
             contact.show_by.get_or_insert(now.mono.after(SHOW_WAIT));
@@ -60,7 +68,7 @@ impl Node {
 
     /// A peer has shown an event of ours that was not here: it is believed, and has its time again for the next.
     pub(super) fn shown_our_own(&mut self, link: LinkId, now: Now) {
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.known.shown();
             contact.show_by = contact.show_by.map(|_| now.mono.after(SHOW_WAIT));
         }
@@ -69,7 +77,9 @@ impl Node {
     /// Peers that have not shown in time what they said to hold of our log are not believed any more.
     pub(super) fn wake_held_back(&mut self, now: Now) {
         let mut silent = false;
-        for contact in self.contacts.values_mut().filter(|c| c.show_by.is_some_and(|by| by <= now.mono)) {
+        for link in self.contacts.due(now.mono) {
+            let late = |contact: &&mut Contact| contact.show_by.is_some_and(|by| by <= now.mono);
+            let Some(contact) = self.contacts.get_mut(link).filter(late) else { continue };
             contact.show_by = None;
             contact.known.not_shown(&mut self.logs);
             silent = true;

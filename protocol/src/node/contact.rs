@@ -40,7 +40,7 @@ pub(super) struct Contact {
     pub(super) known: Peer,
     /// Until when our own log waits for what the peer says it has of it.
     pub(super) show_by: Option<Mono>,
-    /// Scopes both ends hold.
+    /// Scopes both ends hold; changed by [`Contacts::share`](super::contacts::Contacts::share) alone.
     pub(super) shared: BTreeSet<Scope>,
     /// Scopes of which the peer lacks events, and how those count.
     pub(super) owed: BTreeMap<Scope, Way>,
@@ -119,6 +119,11 @@ impl Contact {
 
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
+    }
+
+    /// Whether parcels go to the peer, or may go.
+    pub(super) fn moves_parcels(&self) -> bool {
+        self.takes_parcels || self.sender.is_serving()
     }
 
     /// Something came.

@@ -60,7 +60,7 @@ impl Node {
             self.take_event(event, way, Origin::Link(link), now);
         }
         let bytes: u64 = events.iter().map(|event| event.len() as u64).sum();
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.event_bytes += bytes;
             let seen = contact.event_bytes;
             self.tell(link, &Message::Seen(seen));
@@ -69,18 +69,19 @@ impl Node {
     }
 
     pub(super) fn hear_seen(&mut self, link: LinkId, bytes: u64, now: Now) {
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.ctl.acknowledged(bytes, CREDIT_BYTES_MAX, now.mono);
         }
         self.pay(link, now);
     }
 
     pub(super) fn hear_digests(&mut self, link: LinkId, digests: &[(Scope, ScopeDigest)], now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         contact.compared(now.mono);
         let mut differ = Vec::new();
         // A scope that is named twice is answered once.
         let digests: BTreeMap<&Scope, &ScopeDigest> = digests.iter().map(|(scope, digest)| (scope, digest)).collect();
+        let named: Vec<Scope> = digests.keys().map(|scope| **scope).collect();
         for (scope, theirs) in digests.into_iter().filter(|(scope, _)| contact.shared.contains(scope)) {
             let heard = contact.known.heard_of(*scope) == Heard::Yes;
             if contact.known.digest(&self.logs, *scope, *theirs) == Compared::Equal {
@@ -98,13 +99,14 @@ impl Node {
             differ.push(*scope);
         }
         self.send_vectors(link, Turn::Ask, &differ);
-        self.confirm(link, now);
+        self.confirm(link, &named, now);
     }
 
     pub(super) fn hear_vectors(&mut self, link: LinkId, turn: Turn, vectors: &[Vector], now: Now) {
         let (mut asks, mut answers) = (Vec::new(), Vec::new());
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let vectors: BTreeMap<Scope, &Vector> = vectors.iter().map(|vector| (vector.scope, vector)).collect();
+        let named: Vec<Scope> = vectors.keys().copied().collect();
         for theirs in vectors.into_values().filter(|vector| contact.shared.contains(&vector.scope)) {
             asks.extend(contact.known.vector(&mut self.logs, theirs));
             contact.owed.insert(theirs.scope, Way::Synced);
@@ -117,12 +119,12 @@ impl Node {
         for asks in in_messages(asks) {
             self.tell(link, &Message::Asks(asks));
         }
-        self.confirm(link, now);
+        self.confirm(link, &named, now);
         self.pay(link, now);
     }
 
     pub(super) fn hear_asks(&mut self, link: LinkId, asks: &[Ask], now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         for ask in asks.iter().filter(|ask| contact.shared.contains(&ask.scope)) {
             contact.known.asked(&self.logs, ask);
             contact.owed.insert(ask.scope, Way::Synced);
@@ -136,7 +138,7 @@ impl Node {
         for digests in in_messages(digests) {
             self.tell(link, &Message::Digests(digests));
         }
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.compared(now.mono);
         }
     }
@@ -146,7 +148,8 @@ impl Node {
         let mut due: Vec<(LinkId, Vec<Scope>)> = Vec::new();
         let mut told: Vec<(LinkId, Scope, ScopeDigest)> = Vec::new();
         let mut anew: Vec<LinkId> = Vec::new();
-        for contact in self.contacts.values_mut().filter(|contact| contact.is_open()) {
+        for link in self.contacts.due(now.mono) {
+            let Some(contact) = self.contacts.get_mut(link).filter(|contact| contact.is_open()) else { continue };
             let mut scopes: BTreeSet<Scope> =
                 contact.tell_at.iter().filter(|(_, at)| **at <= now.mono).map(|(scope, _)| *scope).collect();
             contact.tell_at.retain(|_, at| *at > now.mono);
@@ -256,11 +259,11 @@ impl Node {
     /// Passes new events on.
     pub(super) fn spread(&mut self, now: Now) {
         for (scope, origins) in std::mem::take(&mut self.fresh) {
-            let open = self.contacts.values().filter(|c| c.is_open() && c.shared.contains(&scope));
+            let open = self.contacts.sharing(scope).filter(|contact| contact.is_open());
             let passing: Vec<(LinkId, Passing)> =
                 open.map(|contact| (contact.link, self.passing(contact, &origins))).collect();
             for (link, passing) in passing {
-                let Some(contact) = self.contacts.get_mut(&link) else { continue };
+                let Some(contact) = self.contacts.get_mut(link) else { continue };
                 match passing {
                     Passing::Push => {
                         contact.owed.entry(scope).or_insert(Way::Pushed);
@@ -296,7 +299,7 @@ impl Node {
             Origin::Own => true,
             Origin::Gossip => false,
             Origin::Link(link) => {
-                let from = self.contacts.get(link).and_then(|contact| self.role(&contact.peer));
+                let from = self.contacts.get(*link).and_then(|contact| self.role(&contact.peer));
                 ours == Some(Role::Relay) && from != theirs
             }
         };
@@ -313,11 +316,11 @@ impl Node {
         match origin {
             Origin::Own => {
                 let heard = |c: &Contact| c.is_open() && c.known.heard_of(scope) == Heard::Yes;
-                !self.logs.doubts_own(scope) && self.contacts.values().any(heard)
+                !self.logs.doubts_own(scope) && self.contacts.iter().any(heard)
             }
             Origin::Gossip => false,
             Origin::Link(link) => {
-                self.contacts.get(&link).is_some_and(|contact| self.role(&contact.peer) != Some(Role::Hub))
+                self.contacts.get(link).is_some_and(|contact| self.role(&contact.peer) != Some(Role::Hub))
             }
         }
     }
@@ -345,7 +348,7 @@ impl Node {
             self.fold_anew();
         }
         if let Origin::Link(link) = origin
-            && let Some(contact) = self.contacts.get_mut(&link)
+            && let Some(contact) = self.contacts.get_mut(link)
             && let Some(ask) = contact.known.sent_us(&self.logs, &event)
         {
             self.tell(link, &Message::Asks(vec![ask]));
@@ -372,7 +375,7 @@ impl Node {
         }
         // A vector is a line a chain: the chains of one scope fit a message many times over.
         let vectors: Vec<Vector> = scopes.iter().map(|scope| self.logs.vector(*scope)).collect();
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.vector_sent.extend(vectors.iter().map(|vector| (vector.scope, vector.digest)));
         }
         self.counters.comparisons += 1;
@@ -384,7 +387,7 @@ impl Node {
     /// Sends a peer the events it lacks, as far as they may be on their way. They leave once they are on disk here.
     pub(super) fn pay(&mut self, link: LinkId, now: Now) {
         loop {
-            let Some(contact) = self.contacts.get_mut(&link) else { return };
+            let Some(contact) = self.contacts.get_mut(link) else { return };
             let Some((scope, way)) = contact.owed.first_key_value().map(|(scope, way)| (*scope, *way)) else { return };
             let room = contact.ctl.window().saturating_sub(contact.ctl.in_flight());
             if room == 0 {

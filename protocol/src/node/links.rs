@@ -29,10 +29,8 @@ impl Node {
         let mut space = Vec::new();
         let resume = if first { self.receiver.resume(link, &self.shelf, now.mono, &mut space) } else { Vec::new() };
         self.carry_out(space);
-        let ours = scope::held_by(&self.roster, &self.id);
-        let shared = ours.into_iter().filter(|s| scope::holds(&self.roster, &peer, *s) == scope::Holding::Yes);
         let mut contact = Contact::new(link, peer, custody::takes_parcels(&self.roster, &peer), now.mono);
-        contact.shared = shared.collect();
+        contact.shared = scope::shared(&self.roster, &self.id, &peer);
         let hello = Hello {
             version: VERSION,
             caps: 0,
@@ -44,16 +42,16 @@ impl Node {
             resume,
         };
         self.counters.comparisons += 1;
-        self.contacts.insert(link, contact);
+        self.contacts.insert(contact);
         self.tell(link, &Message::Hello(Box::new(hello)));
     }
 
     pub(super) fn link_down(&mut self, link: LinkId, now: Now) {
-        let Some(gone) = self.contacts.remove(&link) else { return };
+        let Some(gone) = self.contacts.remove(link) else { return };
         gone.known.gone(&mut self.logs);
         self.receiver.link_down(link);
         self.unopened.retain(|(from, _), _| *from != link);
-        let spare = self.contacts.values().rev().find(|c| c.peer == gone.peer && matches!(c.stage, Stage::Spare(_)));
+        let spare = self.contacts.with(gone.peer).rev().find(|contact| matches!(contact.stage, Stage::Spare(_)));
         if let (None, Some(spare)) = (self.in_use(gone.peer), spare.map(|contact| contact.link)) {
             self.open(spare, now);
         }
@@ -63,7 +61,7 @@ impl Node {
 
     pub(super) fn hello(&mut self, link: LinkId, hello: Box<Hello>, now: Now) {
         self.tell(link, &Message::Welcome(hello.clock));
-        let Some(contact) = self.contacts.get_mut(&link).filter(|c| matches!(c.stage, Stage::Greeting)) else { return };
+        let Some(contact) = self.contacts.get_mut(link).filter(|c| matches!(c.stage, Stage::Greeting)) else { return };
         let peer = contact.peer;
         contact.stage = Stage::Spare(hello);
         if self.in_use(peer).is_none() {
@@ -72,7 +70,7 @@ impl Node {
     }
 
     pub(super) fn welcome(&mut self, link: LinkId, now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         contact.answered(now.mono);
         let peer = contact.peer;
         // Said even of the only link here: the peer may still believe in one whose end we never heard of.
@@ -90,9 +88,8 @@ impl Node {
 
     /// This is the link to use: older ones are reset, newer ones may still win.
     pub(super) fn chosen(&mut self, link: LinkId, now: Now) {
-        let Some(peer) = self.contacts.get(&link).map(|contact| contact.peer) else { return };
-        let older: Vec<LinkId> =
-            self.contacts.values().filter(|c| c.peer == peer && c.link < link).map(|c| c.link).collect();
+        let Some(peer) = self.contacts.get(link).map(|contact| contact.peer) else { return };
+        let older: Vec<LinkId> = self.contacts.with(peer).map(|c| c.link).filter(|other| *other < link).collect();
         for old in older {
             self.counters.superseded += 1;
             self.reset(old, "a newer link to the peer is in use", now);
@@ -107,7 +104,7 @@ impl Node {
 
     /// Ends a link from our side.
     pub(super) fn reset(&mut self, link: LinkId, reason: &'static str, now: Now) {
-        if self.contacts.contains_key(&link) {
+        if self.contacts.get(link).is_some() {
             self.gate.now(Output::Reset { link, reason });
             self.link_down(link, now);
         }
@@ -115,7 +112,8 @@ impl Node {
 
     pub(super) fn wake_links(&mut self, now: Now) {
         let dead = |c: &Contact| c.dead_at().is_some_and(|at| at <= now.mono);
-        let silent: Vec<LinkId> = self.contacts.values().filter(|c| dead(c)).map(|c| c.link).collect();
+        let mut silent = self.contacts.due(now.mono);
+        silent.retain(|link| self.contacts.get(*link).is_some_and(dead));
         for link in silent {
             self.counters.stalls += 1;
             self.reset(link, "nothing came though something was due", now);
@@ -126,7 +124,7 @@ impl Node {
     /// Starts to use a link: the roster first, then what differs, then what the peer goes on with, then offers.
     fn open(&mut self, link: LinkId, now: Now) {
         let ours = self.roster_digest();
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let hello = match std::mem::replace(&mut contact.stage, Stage::Open) {
             Stage::Spare(hello) => hello,
             before => {
@@ -160,6 +158,6 @@ impl Node {
 
     /// The link to a peer that is in use.
     pub(super) fn in_use(&self, peer: NodeId) -> Option<LinkId> {
-        self.contacts.values().find(|contact| contact.peer == peer && contact.is_open()).map(|contact| contact.link)
+        self.contacts.with(peer).find(|contact| contact.is_open()).map(|contact| contact.link)
     }
 }

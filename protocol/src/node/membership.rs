@@ -12,7 +12,6 @@ use crate::{
     time::Now,
     transfer::message::Message,
 };
-use std::collections::BTreeSet;
 
 impl Node {
     /// Applies statements in order, up to the first that does not hold; how many were new, and what was wrong.
@@ -46,14 +45,14 @@ impl Node {
     pub(super) fn hear_roster(&mut self, link: LinkId, statements: &[Vec<u8>], now: Now) {
         self.take_statements(statements, Some(link), now);
         let version = self.roster.version();
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.roster = contact.roster.max(version);
         }
     }
 
     /// Sends a peer the statements it lacks.
     pub(super) fn send_roster(&mut self, link: LinkId, theirs: RosterVersion) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         contact.roster = self.roster.version();
         let held = self.roster.genesis().map(|genesis| vec![(genesis.ministry, theirs.0)]).unwrap_or_default();
         // A member holds the genesis; what else the root has said is a few statements, and known ones cost nothing.
@@ -78,15 +77,15 @@ impl Node {
         self.worklist.roster_changed(&self.roster);
         let version = self.roster.version();
         let links: Vec<(LinkId, NodeId, RosterVersion)> =
-            self.contacts.values().map(|c| (c.link, c.peer, c.roster)).collect();
+            self.contacts.iter().map(|c| (c.link, c.peer, c.roster)).collect();
         for (link, peer, theirs) in links {
             let takes_parcels = custody::takes_parcels(&self.roster, &peer);
-            self.contacts.get_mut(&link).into_iter().for_each(|contact| contact.takes_parcels = takes_parcels);
+            self.contacts.get_mut(link).into_iter().for_each(|contact| contact.takes_parcels = takes_parcels);
             if self.roster.node(&peer).is_some_and(|member| !member.standing.holds()) {
                 self.reset(link, "the peer was revoked", now);
                 continue;
             }
-            if !self.contacts.get(&link).is_some_and(Contact::is_open) {
+            if !self.contacts.get(link).is_some_and(Contact::is_open) {
                 continue;
             }
             if Some(link) != from && theirs < version {
@@ -102,14 +101,10 @@ impl Node {
 
     /// Works out anew which scopes both ends hold; those that are new are compared.
     fn share_scopes(&mut self, link: LinkId, now: Now) {
-        let Some(contact) = self.contacts.get(&link) else { return };
-        let ours = scope::held_by(&self.roster, &self.id);
-        let shared = ours.into_iter().filter(|s| scope::holds(&self.roster, &contact.peer, *s) == scope::Holding::Yes);
-        let shared: BTreeSet<_> = shared.collect();
+        let Some(contact) = self.contacts.get(link) else { return };
+        let shared = scope::shared(&self.roster, &self.id, &contact.peer);
         let new: Vec<_> = shared.difference(&contact.shared).copied().collect();
-        if let Some(contact) = self.contacts.get_mut(&link) {
-            contact.shared = shared;
-        }
+        self.contacts.share(link, shared);
         if !new.is_empty() {
             self.send_digests(link, &new, now);
         }

@@ -8,6 +8,7 @@
 mod answers;
 mod confirmed;
 mod contact;
+mod contacts;
 mod events;
 mod gate;
 mod io;
@@ -45,6 +46,7 @@ use crate::{
 };
 use answers::Waiting;
 use contact::{Contact, Due};
+use contacts::Contacts;
 use gate::Gate;
 use retention::Retention;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -115,7 +117,7 @@ pub struct Node {
     scrub: Scrub,
     retention: Retention,
     reads: BTreeMap<(ManifestId, u64), VecDeque<(LinkId, Piece)>>,
-    contacts: BTreeMap<LinkId, Contact>,
+    contacts: Contacts,
     memories: BTreeMap<NodeId, Memory>,
     /// What peers said is on their disks, of parcels that are on their way there.
     durable: BTreeMap<ManifestId, BTreeMap<NodeId, crate::ranges::Ranges>>,
@@ -160,7 +162,7 @@ impl Node {
             scrub: Scrub::new(config.scrub, somewhere(&config.reserve)),
             retention: Retention::default(),
             reads: BTreeMap::new(),
-            contacts: BTreeMap::new(),
+            contacts: Contacts::default(),
             memories: BTreeMap::new(),
             durable: BTreeMap::new(),
             unopened: BTreeMap::new(),
@@ -205,7 +207,7 @@ impl Node {
     }
 
     fn message(&mut self, link: LinkId, lane: Lane, bytes: &[u8], now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         contact.heard(now.mono);
         let open = contact.is_open();
         match lane {
@@ -234,7 +236,7 @@ impl Node {
     }
 
     fn said(&mut self, link: LinkId, message: Message, now: Now) {
-        let open = self.contacts.get(&link).is_some_and(Contact::is_open);
+        let open = self.contacts.get(link).is_some_and(Contact::is_open);
         match message {
             Message::Hello(hello) => self.hello(link, hello, now),
             Message::Welcome(_) => self.welcome(link, now),
@@ -256,7 +258,7 @@ impl Node {
             }
             Message::Need(need) => self.hear_need(link, &need),
             Message::Rack { bytes, credit } => {
-                if let Some(contact) = self.contacts.get_mut(&link) {
+                if let Some(contact) = self.contacts.get_mut(link) {
                     contact.bulk.acknowledged(bytes, credit, now.mono);
                 }
                 self.fill(link);
@@ -269,7 +271,7 @@ impl Node {
             Message::Cancel(slot, why) => self.hear_cancel(link, slot, why, now),
             Message::Seek(manifest) => self.hear_seek(link, manifest),
             Message::Decline(manifest) => {
-                if let Some(contact) = self.contacts.get_mut(&link) {
+                if let Some(contact) = self.contacts.get_mut(link) {
                     contact.offers.withdraw(&manifest);
                 }
                 self.make_offers(link);
@@ -342,11 +344,13 @@ impl Node {
         if let Some(work) = self.checks.start_next() {
             self.gate.now(Output::Disk(work));
         }
-        for contact in self.contacts.values_mut() {
-            let expects = if self.receiver.expects(contact.link) { Due::Something } else { Due::Nothing };
+        self.receiver.stirred().into_iter().for_each(|link| self.contacts.touch(link));
+        let receiver = &self.receiver;
+        self.contacts.look(|contact| {
+            let expects = if receiver.expects(contact.link) { Due::Something } else { Due::Nothing };
             contact.note(expects, now.mono);
-        }
-        let links = self.contacts.values().filter_map(Contact::next_due);
+        });
+        let links = self.contacts.next_due().into_iter();
         let due = links
             .chain(self.receiver.next_due())
             .chain(self.desk.next_due())
@@ -412,8 +416,8 @@ impl Node {
             let reason = "this node's disk has failed; nothing of this was kept for certain".to_owned();
             self.gate.now(Output::Answer(id, Answer::Refused(reason)));
         }
-        for link in std::mem::take(&mut self.contacts).into_keys() {
-            self.gate.now(Output::Reset { link, reason: "this node's disk has failed" });
+        for contact in std::mem::take(&mut self.contacts).iter() {
+            self.gate.now(Output::Reset { link: contact.link, reason: "this node's disk has failed" });
         }
     }
 

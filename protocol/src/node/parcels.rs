@@ -29,7 +29,7 @@ use crate::{
 impl Node {
     pub(super) fn hear_offer(&mut self, link: LinkId, offer: Offer, now: Now) {
         let manifest = offer.manifest;
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.manifest_due = (offer.with == With::Manifest).then_some(manifest);
         }
         let Some(parcel) = self.shelf.get(&manifest) else {
@@ -55,7 +55,7 @@ impl Node {
     }
 
     pub(super) fn hear_manifest(&mut self, link: LinkId, bytes: &[u8], now: Now) {
-        let due = self.contacts.get_mut(&link).and_then(|contact| contact.manifest_due.take());
+        let due = self.contacts.get_mut(link).and_then(|contact| contact.manifest_due.take());
         let Some(id) = due else { return };
         let Some(class) = self.unopened.remove(&(link, id)) else { return };
         let taken = Manifest::parse(bytes).ok().filter(|manifest| manifest.id() == id && self.takes(manifest));
@@ -94,7 +94,7 @@ impl Node {
     }
 
     pub(super) fn hear_need(&mut self, link: LinkId, need: &Need) {
-        let Some(peer) = self.contacts.get(&link).map(|contact| contact.peer) else { return };
+        let Some(peer) = self.contacts.get(link).map(|contact| contact.peer) else { return };
         let may = |manifest: &Manifest| self.wants(manifest, &peer).any();
         let parcel = self.shelf.get(&need.manifest).filter(|parcel| may(parcel.manifest()));
         let Some(parcel) = parcel else {
@@ -104,7 +104,7 @@ impl Node {
             self.checks.want(need.manifest, When::Soon);
         }
         let class = self.class_of(parcel.manifest());
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         if let Err(why) = contact.sender.need(need, class, parcel) {
             return self.refuse_need(link, need, why);
         }
@@ -116,7 +116,7 @@ impl Node {
 
     /// The peer forgets an offer that was not kept; so do we, and make it again when there is more to offer.
     fn refuse_need(&mut self, link: LinkId, need: &Need, why: Why) {
-        if let Some(contact) = self.contacts.get_mut(&link) {
+        if let Some(contact) = self.contacts.get_mut(link) {
             contact.offers.withdraw(&need.manifest);
         }
         self.tell(link, &Message::Cancel(need.slot, why));
@@ -124,7 +124,7 @@ impl Node {
 
     pub(super) fn hear_dack(&mut self, link: LinkId, manifest: ManifestId, ranges: &Ranges) {
         let Some(parcel) = self.shelf.get(&manifest) else { return };
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let (peer, end) = (contact.peer, parcel.bytes());
         let there = self.durable.entry(manifest).or_default().entry(peer).or_default();
         if ranges.iter().all(|range| range.end <= end) && there.iter().count() < RANGES_MAX {
@@ -142,7 +142,7 @@ impl Node {
     }
 
     pub(super) fn hear_cancel(&mut self, link: LinkId, slot: Slot, why: Why, now: Now) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         // The same message ends what we send (our peer's slots) and what we fetch (our slots): a peer that serves us
         // says only NotHeld.
         if why == Why::NotHeld {
@@ -162,7 +162,7 @@ impl Node {
     }
 
     pub(super) fn hear_seek(&mut self, link: LinkId, manifest: ManifestId) {
-        let Some(contact) = self.contacts.get(&link) else { return };
+        let Some(contact) = self.contacts.get(link) else { return };
         let Some(parcel) = self.shelf.get(&manifest) else { return };
         if parcel.good().is_empty() || !self.wants(parcel.manifest(), &contact.peer).any() {
             return;
@@ -178,7 +178,7 @@ impl Node {
     /// Serves a link as far as its window goes.
     pub(super) fn fill(&mut self, link: LinkId) {
         let mut out = Vec::new();
-        let Some(contact) = self.contacts.get_mut(&link).filter(|contact| contact.is_open()) else { return };
+        let Some(contact) = self.contacts.get_mut(link).filter(|contact| contact.is_open()) else { return };
         for piece in contact.sender.fill(link, &contact.bulk, &self.shelf, &mut out) {
             self.reads.entry((piece.manifest, piece.offset)).or_default().push_back((link, piece));
         }
@@ -196,7 +196,7 @@ impl Node {
         if whole.is_none() {
             self.checks.want(manifest, When::Soon);
         }
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let Some(bytes) = whole else {
             contact.sender.unread(piece);
             contact.offers.withdraw(&piece.manifest);
@@ -218,10 +218,10 @@ impl Node {
                 Happened::Good(manifest) => {
                     // A peer that left when we ran dry comes back only when it is told that there is more.
                     self.reconsider(&manifest);
-                    let links: Vec<LinkId> = self.contacts.keys().copied().collect();
+                    let links: Vec<LinkId> = self.contacts.moving_parcels().map(|contact| contact.link).collect();
                     for link in links {
                         self.make_offers(link);
-                        if self.contacts.get(&link).is_some_and(|contact| contact.sender.serves(&manifest)) {
+                        if self.contacts.get(link).is_some_and(|contact| contact.sender.serves(&manifest)) {
                             self.fill(link);
                         }
                     }
@@ -292,7 +292,7 @@ impl Node {
             self.unsettled.insert(*manifest);
         }
         for (link, should) in peers {
-            let Some(contact) = self.contacts.get_mut(&link) else { continue };
+            let Some(contact) = self.contacts.get_mut(link) else { continue };
             contact.sender.reclass(manifest, class);
             if should {
                 let memory = self.memories.entry(contact.peer).or_default();
@@ -321,7 +321,7 @@ impl Node {
 
     /// Open links to peers that parcels may be for: a spoke takes nobody's.
     fn takers(&self) -> impl Iterator<Item = &Contact> {
-        self.contacts.values().filter(|contact| contact.is_open() && contact.takes_parcels)
+        self.contacts.moving_parcels().filter(|contact| contact.is_open() && contact.takes_parcels)
     }
 
     /// Offers every taker what waits for it.
@@ -342,13 +342,13 @@ impl Node {
 
     /// Offers a peer what it should want.
     pub(super) fn offer_shelf(&mut self, link: LinkId) {
-        let taker = self.contacts.get(&link).filter(|contact| contact.takes_parcels);
+        let taker = self.contacts.get(link).filter(|contact| contact.takes_parcels);
         let Some(peer) = taker.map(|contact| contact.peer) else { return };
         let wanted = self.unsettled.iter().filter(|id| self.should_offer(id, &peer));
         let wanted = wanted.filter_map(|id| Some((*id, self.shelf.get(id)?)));
         let wanted: Vec<(ManifestId, Class, u64)> =
             wanted.map(|(id, parcel)| (id, self.class_of(parcel.manifest()), parcel.order())).collect();
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let memory = self.memories.entry(peer).or_default();
         for (manifest, class, order) in wanted {
             contact.offers.consider(manifest, class, order, memory);
@@ -358,7 +358,7 @@ impl Node {
 
     /// Offers again what the peer still lacks and is not being sent: no misunderstanding outlives a comparison.
     pub(super) fn offer_anew(&mut self, link: LinkId) {
-        let Some(contact) = self.contacts.get_mut(&link) else { return };
+        let Some(contact) = self.contacts.get_mut(link) else { return };
         let sender = &contact.sender;
         contact.offers.forget(|manifest| !sender.serves(manifest));
         self.offer_shelf(link);
@@ -366,7 +366,7 @@ impl Node {
 
     pub(super) fn make_offers(&mut self, link: LinkId) {
         loop {
-            let Some(contact) = self.contacts.get_mut(&link).filter(|contact| contact.is_open()) else { return };
+            let Some(contact) = self.contacts.get_mut(link).filter(|contact| contact.is_open()) else { return };
             let memory = self.memories.entry(contact.peer).or_default();
             let Some((manifest, class, with)) = contact.offers.next(memory) else { return };
             let Some(parcel) = self.shelf.get(&manifest) else { continue };
@@ -398,7 +398,7 @@ impl Node {
             return;
         }
         self.mending.insert(manifest);
-        let open: Vec<LinkId> = self.contacts.values().filter(|contact| contact.is_open()).map(|c| c.link).collect();
+        let open: Vec<LinkId> = self.contacts.iter().filter(|contact| contact.is_open()).map(|c| c.link).collect();
         open.into_iter().for_each(|link| self.tell(link, &Message::Seek(manifest)));
     }
 
@@ -443,7 +443,7 @@ impl Node {
         self.carry_out(out);
         self.sign_for(&manifest, now);
         self.reconsider(&manifest);
-        let links: Vec<LinkId> = self.contacts.keys().copied().collect();
+        let links: Vec<LinkId> = self.contacts.moving_parcels().map(|contact| contact.link).collect();
         for link in links {
             self.make_offers(link);
             self.fill(link);
@@ -467,7 +467,7 @@ impl Node {
         self.receiver.lose(&manifest, chunks.iter().copied(), &mut self.shelf, now.mono, &mut out);
         self.carry_out(out);
         if !self.receiver.is_served(&manifest) {
-            let open: Vec<LinkId> = self.contacts.values().filter(|c| c.is_open()).map(|c| c.link).collect();
+            let open: Vec<LinkId> = self.contacts.iter().filter(|c| c.is_open()).map(|c| c.link).collect();
             open.into_iter().for_each(|link| self.tell(link, &Message::Seek(manifest)));
         }
     }

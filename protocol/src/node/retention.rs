@@ -223,7 +223,7 @@ impl Node {
         let due = self.aging().into_iter().filter(|aging| aging.step == Step::Announced && aging.hours == 0);
         for aging in due.collect::<Vec<_>>() {
             let manifest = aging.manifest;
-            let sent = self.contacts.values().any(|contact| contact.sender.serves(&manifest));
+            let sent = self.contacts.iter().any(|contact| contact.sender.serves(&manifest));
             if sent || self.receiver.wants(&manifest) {
                 continue;
             }

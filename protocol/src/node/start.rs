@@ -18,7 +18,7 @@ impl Node {
         match record {
             Record::Event(bytes) => self.replay_event(&bytes),
             Record::Statement(bytes) => {
-                if self.roster.apply(&bytes).is_err() {
+                if self.roster.replay(&bytes).is_err() {
                     self.counters.refused_statements += 1;
                 }
                 self.retention.roster_changed();

@@ -190,7 +190,7 @@ impl Node {
 
     /// Every link.
     pub fn links(&self) -> impl Iterator<Item = LinkView> + '_ {
-        self.contacts.values().map(|contact| LinkView {
+        self.contacts.iter().map(|contact| LinkView {
             link: contact.link,
             peer: contact.peer,
             state: match contact.stage {
@@ -205,7 +205,7 @@ impl Node {
 
     fn view(&self, parcel: &Parcel) -> ParcelView {
         let (manifest, core) = (parcel.manifest().id(), parcel.manifest().core());
-        let from = self.receiver.from(&manifest).and_then(|link| self.contacts.get(&link));
+        let from = self.receiver.from(&manifest).and_then(|link| self.contacts.get(link));
         ParcelView {
             manifest,
             case: core.case,

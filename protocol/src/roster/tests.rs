@@ -109,6 +109,21 @@ fn forged_statement_of_another_key_is_refused() {
 }
 
 #[test]
+fn what_was_journaled_is_not_verified_again_and_all_else_of_it_is_checked() {
+    let Sample { roster, .. } = Sample::new();
+    let file = roster.to_file();
+    let all = file_statements(&file).unwrap();
+    let mut bent = all[1].to_vec();
+    *bent.last_mut().unwrap() ^= 1;
+    let mut again = Roster::new(roster.federation());
+    assert_eq!(again.replay(all[0]), Ok(Applied::New));
+    assert_eq!(again.apply(&bent), Err(RosterError::Signature { seq: 1 }));
+    assert_eq!(again.replay(all[2]), Err(RosterError::Gap { seq: 2, expected: 1 }));
+    assert_eq!(again.replay(&bent), Ok(Applied::New));
+    assert_eq!(again.replay(all[2]), Err(RosterError::Fork { seq: 2 }), "it names another before it");
+}
+
+#[test]
 fn two_histories_under_one_key_are_named_a_fork() {
     let mut sample = Sample::new();
     let (two, three) =

@@ -6,6 +6,7 @@
 //! [`offers`] says what a peer should want, [`pace`] measures the link. Source: `protocol/SPEC.md`, Messages.
 
 pub mod check;
+mod fetches;
 pub mod message;
 pub mod offers;
 pub mod pace;

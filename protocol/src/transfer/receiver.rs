@@ -6,6 +6,7 @@
 
 use super::{
     Effect,
+    fetches::{Fetch, Fetches},
     message::{Frag, Message, Need, PageOf, Slot, Why},
     shelf::{Parcel, Progress, Proof, Shelf},
 };
@@ -27,17 +28,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes written wait for an fsync at most this long.
 const SYNC_WAIT: Millis = Millis::from_secs(2);
-/// A peer that brought damage is tried again after this: its disk may have been mended.
-const BLAME_AGE: Millis = Millis::from_secs(600);
 /// A full disk is tried again after this.
 const FULL_WAIT: Millis = Millis::from_secs(60);
 
 /// All fetches of a node.
 #[derive(Debug, Default)]
 pub struct Receiver {
-    fetches: BTreeMap<ManifestId, Fetch>,
+    fetches: Fetches,
     sources: BTreeMap<LinkId, Source>,
-    unsynced: BTreeSet<ManifestId>,
     orders: u64,
     full_until: Option<Mono>,
     /// Until when nothing but STAT is begun.
@@ -70,37 +68,6 @@ pub struct Counters {
     pub strays: u64,
 }
 
-#[derive(Debug)]
-struct Fetch {
-    class: Class,
-    order: u64,
-    offered: BTreeSet<LinkId>,
-    damaged: BTreeMap<LinkId, Blame>,
-    /// Links that brought all there is of a chunk not yet proved; none where several did.
-    sole: BTreeMap<u32, LinkId>,
-    /// Links left because they had nothing more.
-    dried: BTreeSet<LinkId>,
-    from: Option<(LinkId, Slot)>,
-    /// Bytes asked of `from` that have not come.
-    asked: u64,
-    /// Bytes that came of pages not yet known.
-    blind: u64,
-    /// Bytes that came in this slot, and after how many of them the sender had nothing more.
-    came: u64,
-    dry_after: Option<u64>,
-    pending: Ranges,
-    pending_since: Mono,
-    syncing: Option<Ranges>,
-    proving: BTreeSet<u32>,
-}
-
-/// Damage that a link brought.
-#[derive(Debug, Clone, Copy)]
-struct Blame {
-    chunks: u32,
-    last: Mono,
-}
-
 /// One link as a source.
 #[derive(Debug, Default)]
 struct Source {
@@ -128,12 +95,7 @@ impl Receiver {
     /// A link is gone; what came is kept.
     pub fn link_down(&mut self, link: LinkId) {
         self.sources.remove(&link);
-        for fetch in self.fetches.values_mut() {
-            fetch.offered.remove(&link);
-            fetch.damaged.remove(&link);
-            fetch.dried.remove(&link);
-            fetch.from = fetch.from.filter(|(from, _)| *from != link);
-        }
+        self.fetches.link_down(link);
     }
 
     /// What to go on with at once on a new link to a peer that has offered nothing yet.
@@ -152,25 +114,7 @@ impl Receiver {
     /// A parcel is wanted; its manifest is on the shelf. Wanted again, it may have another class.
     pub fn want(&mut self, manifest: ManifestId, class: Class) {
         self.orders += 1;
-        let order = self.orders;
-        let fetch = self.fetches.entry(manifest).or_insert_with(|| Fetch {
-            class,
-            order,
-            offered: BTreeSet::new(),
-            damaged: BTreeMap::new(),
-            sole: BTreeMap::new(),
-            dried: BTreeSet::new(),
-            from: None,
-            asked: 0,
-            blind: 0,
-            came: 0,
-            dry_after: None,
-            pending: Ranges::new(),
-            pending_since: Mono(0),
-            syncing: None,
-            proving: BTreeSet::new(),
-        });
-        fetch.class = class;
+        self.fetches.want(manifest, class, self.orders);
     }
 
     /// A peer has a wanted parcel, or begins to have it. One that had nothing more of it is asked anew: it may have
@@ -187,7 +131,7 @@ impl Receiver {
     /// Whether a parcel is wanted.
     #[must_use]
     pub fn wants(&self, manifest: &ManifestId) -> bool {
-        self.fetches.contains_key(manifest)
+        self.fetches.get(manifest).is_some()
     }
 
     /// The link a parcel is being fetched from.
@@ -204,7 +148,12 @@ impl Receiver {
 
     /// Parcels that are to come here, or to be mended.
     pub fn wanted(&self) -> impl Iterator<Item = &ManifestId> {
-        self.fetches.keys()
+        self.fetches.iter().map(|(id, _)| id)
+    }
+
+    /// Links whose peers may owe us more, or less, than when this was last asked.
+    pub fn stirred(&mut self) -> BTreeSet<LinkId> {
+        self.fetches.stirred()
     }
 
     /// Whether the peer on a link owes us bytes, so that its silence means something.
@@ -217,15 +166,16 @@ impl Receiver {
     /// Starts what can be started: the most urgent first, one place for each class that waits, a less urgent fetch
     /// giving way where all places are taken.
     pub fn start(&mut self, shelf: &Shelf, now: Mono, out: &mut Vec<Effect>) {
-        self.fetches.values_mut().for_each(|fetch| fetch.forgive(now));
+        self.fetches.forgive(now);
         self.bulk_until = self.bulk_until.filter(|until| now < *until);
         self.full_until = self.full_until.filter(|until| now < *until);
         if self.full_until.is_some() {
             return;
         }
         self.leave_the_dry(out);
-        let links: Vec<LinkId> = self.sources.keys().copied().collect();
-        for link in links {
+        let mut last = None;
+        while let Some(link) = self.fetches.next_waited_for(last) {
+            last = Some(link);
             while let Some(id) = self.next_for(link, shelf, out) {
                 if let Some(need) = self.begin(id, link, shelf, out) {
                     out.push(Effect::Tell(link, Message::Need(need)));
@@ -235,24 +185,16 @@ impl Receiver {
     }
 
     /// When something is due though nothing comes in.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Mono> {
-        let idle = |fetch: &&Fetch| fetch.syncing.is_none() && !fetch.pending.is_empty();
-        let unsynced = self.unsynced.iter().filter_map(|id| self.fetches.get(id)).filter(idle);
-        let blamed =
-            self.fetches.values().filter(|fetch| fetch.from.is_none()).flat_map(|fetch| fetch.damaged.values());
-        let forgiven = blamed.map(|blame| blame.last.after(BLAME_AGE));
-        unsynced
-            .map(|fetch| fetch.pending_since.after(SYNC_WAIT))
-            .chain(forgiven)
-            .chain(self.full_until)
-            .chain(self.bulk_until)
-            .min()
+    pub fn next_due(&mut self) -> Option<Mono> {
+        let to_sync = self.fetches.unsynced_since().map(|since| since.after(SYNC_WAIT));
+        let forgiven = self.fetches.next_forgiven();
+        [to_sync, forgiven, self.full_until, self.bulk_until].into_iter().flatten().min()
     }
 
     /// Time has passed.
     pub fn wake(&mut self, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
-        let unsynced: Vec<ManifestId> = self.unsynced.iter().copied().collect();
+        let unsynced = self.fetches.iter().filter(|(_, fetch)| fetch.is_unsynced);
+        let unsynced: Vec<ManifestId> = unsynced.map(|(id, _)| *id).collect();
         unsynced.iter().for_each(|id| self.sync_if_due(id, shelf, now, out));
         self.start(shelf, now, out);
     }
@@ -299,7 +241,7 @@ impl Receiver {
             parcel.wrote(part.clone());
             if fetch.pending.is_empty() {
                 fetch.pending_since = now;
-                self.unsynced.insert(manifest);
+                fetch.is_unsynced = true;
             }
             fetch.pending.insert(part);
         }
@@ -392,7 +334,7 @@ impl Receiver {
             out.push(Effect::Tell(link, Message::Dack(manifest, synced)));
         }
         if fetch.pending.is_empty() {
-            self.unsynced.remove(&manifest);
+            fetch.is_unsynced = false;
         }
         self.sync_if_due(&manifest, shelf, now, out);
         self.whole_if_so(&manifest, shelf);
@@ -427,7 +369,6 @@ impl Receiver {
     /// A parcel is complete: nothing more is wanted of it. Peers that offered it are told.
     pub fn complete(&mut self, manifest: &ManifestId, shelf: &Shelf, out: &mut Vec<Effect>) {
         let Some(fetch) = self.fetches.remove(manifest) else { return };
-        self.unsynced.remove(manifest);
         let whole = shelf.get(manifest).map_or_else(Ranges::new, |parcel| Ranges::whole(parcel.bytes()));
         let told: BTreeSet<LinkId> = fetch.offered.into_iter().chain(fetch.from.map(|(link, _)| link)).collect();
         for link in told {
@@ -464,14 +405,15 @@ impl Receiver {
     /// The disk is full: nothing written since the last fsync counts, and nothing is fetched for a minute.
     pub fn full(&mut self, shelf: &mut Shelf, now: Mono, out: &mut Vec<Effect>) {
         self.full_until = Some(now.after(FULL_WAIT));
-        let ids: Vec<ManifestId> = self.fetches.keys().copied().collect();
+        let ids: Vec<ManifestId> = self.wanted().copied().collect();
         for id in ids {
             self.leave(&id, Why::Full, out);
-            let (Some(fetch), Some(parcel)) = (self.fetches.get_mut(&id), shelf.get_mut(&id)) else { continue };
+            let Some(fetch) = self.fetches.get_mut(&id) else { continue };
+            fetch.is_unsynced = false;
+            let Some(parcel) = shelf.get_mut(&id) else { continue };
             let unsure = [std::mem::take(&mut fetch.pending), fetch.syncing.take().unwrap_or_default()];
             unsure.iter().flat_map(Ranges::iter).for_each(|range| parcel.lose(range));
         }
-        self.unsynced.clear();
     }
 
     /// A parcel's file is not there: nothing of it counts. Its place may have been refused by a full disk.
@@ -498,9 +440,10 @@ impl Receiver {
         if let Some(parcel) = shelf.get_mut(manifest) {
             Ranges::whole(parcel.bytes()).iter().for_each(|range| parcel.lose(range));
         }
-        self.unsynced.remove(manifest);
-        let refused: Vec<ManifestId> =
-            self.fetches.keys().filter(|id| self.waits_for_room(id, shelf)).copied().collect();
+        if let Some(fetch) = self.fetches.get_mut(manifest) {
+            fetch.is_unsynced = false;
+        }
+        let refused: Vec<ManifestId> = self.wanted().filter(|id| self.waits_for_room(id, shelf)).copied().collect();
         refused.iter().for_each(|id| self.leave(id, Why::Full, out));
     }
 
@@ -540,18 +483,16 @@ impl Receiver {
 
     /// The next parcel to fetch on a link; a less urgent one may be ended for it.
     fn next_for(&mut self, link: LinkId, shelf: &Shelf, out: &mut Vec<Effect>) -> Option<ManifestId> {
+        let waiting = self.fetches.waiting_for(link);
         let source = self.sources.get(&link)?;
         let class_of = |id: &ManifestId| self.fetches.get(id).map(|fetch| (fetch.class, fetch.order, *id));
         let active: Vec<_> = source.active.iter().filter_map(class_of).collect();
-        let waits = |(id, fetch): &(&ManifestId, &Fetch)| {
-            fetch.from.is_none()
-                && fetch.offered.contains(&link)
-                && !fetch.distrusts(&link)
+        let waits = |id: &ManifestId| {
+            self.fetches.get(id).is_some_and(|fetch| !fetch.distrusts(&link))
                 && !self.waits_for_room(id, shelf)
                 && shelf.get(id).is_some_and(|parcel| !parcel.missing().is_empty())
         };
-        let mut waiting: Vec<_> =
-            self.fetches.iter().filter(waits).map(|(id, fetch)| (fetch.class, fetch.order, *id)).collect();
+        let mut waiting: Vec<_> = waiting.into_iter().filter(waits).filter_map(|id| class_of(&id)).collect();
         waiting.sort_unstable();
         let unserved = waiting.iter().find(|(class, ..)| active.iter().all(|(other, ..)| other != class));
         if active.len() < FETCHES_MAX {
@@ -568,13 +509,15 @@ impl Receiver {
 
     /// Fetches whose source has nothing more, while another has offered: taken over.
     fn leave_the_dry(&mut self, out: &mut Vec<Effect>) {
-        let dry = |(id, fetch): (&ManifestId, &Fetch)| {
+        let drying = self.fetches.drying();
+        let dry = |id: ManifestId| {
+            let fetch = self.fetches.get(&id)?;
             let (link, _) = fetch.from?;
             let good = |other: &LinkId| !fetch.dried.contains(other) && !fetch.distrusts(other);
             let other = fetch.offered.iter().any(|other| *other != link && good(other));
-            (fetch.is_dry() && other).then_some((*id, link))
+            (fetch.is_dry() && other).then_some((id, link))
         };
-        let dry: Vec<(ManifestId, LinkId)> = self.fetches.iter().filter_map(dry).collect();
+        let dry: Vec<(ManifestId, LinkId)> = drying.into_iter().filter_map(dry).collect();
         for (id, link) in dry {
             self.leave(&id, Why::Enough, out);
             if let Some(fetch) = self.fetches.get_mut(&id) {
@@ -651,27 +594,6 @@ impl Receiver {
 }
 
 impl Fetch {
-    /// Whether the source has said that it has nothing more, and nothing has come since.
-    fn is_dry(&self) -> bool {
-        self.dry_after.is_some_and(|sent| self.came <= sent)
-    }
-
-    /// Counts damaged chunks against a link.
-    fn blame(&mut self, link: LinkId, chunks: u32, now: Mono) {
-        let before = self.damaged.get(&link).map_or(0, |blame| blame.chunks);
-        self.damaged.insert(link, Blame { chunks: before + chunks, last: now });
-    }
-
-    /// Whether a link has brought so much damage that nothing is fetched from it.
-    fn distrusts(&self, link: &LinkId) -> bool {
-        self.damaged.get(link).is_some_and(|blame| blame.chunks >= DAMAGED_CHUNKS_MAX)
-    }
-
-    /// Forgets blame that is old.
-    fn forgive(&mut self, now: Mono) {
-        self.damaged.retain(|_, blame| now < blame.last.after(BLAME_AGE));
-    }
-
     /// Asks for ranges, as far as one message names them.
     fn need(&mut self, manifest: ManifestId, ranges: &Ranges, shelf: &Shelf) -> Option<Need> {
         let ((_, slot), parcel) = (self.from?, shelf.get(&manifest)?);

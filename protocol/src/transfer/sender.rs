@@ -101,6 +101,12 @@ impl Sender {
         self.slots.values_mut().filter(|s| s.manifest == *manifest).for_each(|sending| sending.class = class);
     }
 
+    /// Whether anything is being sent.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
     /// Whether a parcel is being sent.
     #[must_use]
     pub fn serves(&self, manifest: &ManifestId) -> bool {

@@ -297,10 +297,12 @@ impl Tree {
             }
             Operation::Sync(name) => self.inode(*name)?.sync(),
             Operation::SyncDir(dir) => {
-                for moved in self.moves.remove(dir).unwrap_or_default() {
-                    moved.apply(&mut self.durable_names);
+                let moves = self.moves.remove(dir).unwrap_or_default();
+                moves.iter().for_each(|moved| moved.apply(&mut self.durable_names));
+                // A new name alone leaves nothing behind.
+                if moves.iter().any(|moved| !matches!(moved, Move::Bind(..))) {
+                    self.release();
                 }
-                self.release();
             }
             Operation::Rename(from, to) => {
                 self.inode(*from)?;
