@@ -14,7 +14,7 @@ use crate::{
     rooms::{Latest, Room, Rooms, RoomsError},
     sealed_file,
     staging::{
-        Case, Copies, Next, NoSuchCase, Novelty, PartRecord, PartStep, ReceivedInstance, Rules, Sender, Staging,
+        Case, Copies, Next, NoSuchCase, Novelty, PartRecord, PartStep, ReceivedInstance, Rules, Sender, Shown, Staging,
         StagingId, StudyRecord, Task,
     },
 };
@@ -394,14 +394,9 @@ impl Ledger {
         self.change(case, |record| record.order = Some(digest), |staging| staging.order_made(case, digest))
     }
 
-    /// The preview was sealed under this digest, with pictures of these frames and of so many bytes each.
-    pub(crate) fn preview_made(
-        &self,
-        case: &CaseId,
-        digest: Hash,
-        frames: &[((StagingId, u32), usize)],
-    ) -> Result<(), WriteError> {
-        self.change(case, |record| record.preview = Some(digest), |staging| staging.preview_made(case, digest, frames))
+    /// The preview was sealed under this digest.
+    pub(crate) fn preview_made(&self, case: &CaseId, digest: Hash, shown: &Shown) -> Result<(), WriteError> {
+        self.change(case, |record| record.preview = Some(digest), |staging| staging.preview_made(case, digest, shown))
     }
 
     /// `StudyClosed` is on disk.

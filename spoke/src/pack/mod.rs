@@ -13,7 +13,7 @@ pub use destination::{Destination, HeldBack};
 
 use crate::{
     Core, order,
-    staging::{Next, PartStep, Run, Task},
+    staging::{Case, Next, PartStep, Run, Task},
 };
 pub(crate) use part::Sealing;
 use part::{Load, PackError, names, preview};
@@ -145,18 +145,20 @@ async fn publish_order(core: &Arc<Core>, to: Destination, case: CaseId) -> Resul
 
 async fn seal_preview(core: &Arc<Core>, to: Destination, case: CaseId) -> Result<(), StepError> {
     blocking(core, move |core| -> Result<(), StepError> {
-        let made = core.ledger.with_case(&case, |case| (preview(case), Sitting::of(case), case.record.clone()));
-        let Some((mut contents, sitting, record)) = made else { return Ok(()) };
+        let begun = |case: &Case| (preview(case), Sitting::of(case), case.begin_preview(), case.record.clone());
+        let Some((mut contents, sitting, mut shown, record)) = core.ledger.with_case(&case, begun) else {
+            return Ok(());
+        };
         let digest = Hash::of(&contents.bytes());
         let taken = sitting.take(&core.ledger.rooms.store, &core.workers);
-        let frames: Vec<_> = taken.iter().map(|(frame, picture)| (*frame, picture.image.reveal().len())).collect();
+        shown.frames = taken.iter().map(|(frame, picture)| (*frame, picture.image.reveal().len())).collect();
         contents.pictures = taken.into_iter().map(|(_, picture)| picture).collect();
         if record.preview != Some(digest) || !contents.pictures.is_empty() {
             let part = core.sealing(to).preview(case, record.class, &contents)?;
-            tracing::info!(?case, manifest = ?part.sealed.manifest, pictures = frames.len(), "preview sealed");
+            tracing::info!(?case, manifest = ?part.sealed.manifest, pictures = shown.frames.len(), "preview sealed");
             core.ledger.sealed(vec![part])?;
         }
-        Ok(core.ledger.preview_made(&case, digest, &frames)?)
+        Ok(core.ledger.preview_made(&case, digest, &shown)?)
     })
     .await
 }

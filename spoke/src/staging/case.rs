@@ -166,8 +166,16 @@ pub(crate) struct Pictured {
     pub(crate) frames: BTreeSet<(StagingId, u32)>,
     /// Bytes of all pictures.
     pub(crate) bytes: u32,
-    /// Instances of each Series that were staged then.
+    /// Instances of each Series that were staged when the last of them was begun.
     series: BTreeMap<Phi<String>, usize>,
+}
+
+/// What a preview shows, and what was staged when it was begun: Instances come while its pictures are made.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// Frames of staging files, and the bytes of each one's picture.
+    pub frames: Vec<((StagingId, u32), usize)>,
+    staged: BTreeMap<Phi<String>, usize>,
 }
 
 /// A staged Instance and what is remembered of it.
@@ -453,16 +461,27 @@ impl Case {
         })
     }
 
-    /// A preview was sealed, with pictures of these frames and of so many bytes each.
-    pub(crate) fn picture(&mut self, frames: &[((StagingId, u32), usize)]) {
-        for (frame, bytes) in frames {
+    /// A preview of what is staged now is begun: nothing is shown yet.
+    pub(crate) fn begin_preview(&self) -> Shown {
+        Shown { frames: Vec::new(), staged: self.staged_of_series() }
+    }
+
+    /// It was sealed. Whether it tells of all that is staged by now.
+    pub(crate) fn picture(&mut self, shown: &Shown) -> bool {
+        for (frame, bytes) in &shown.frames {
             self.pictured.frames.insert(*frame);
             self.pictured.bytes = self.pictured.bytes.saturating_add(u32::try_from(*bytes).unwrap_or(u32::MAX));
         }
-        self.pictured.series = self.staged.values().fold(BTreeMap::new(), |mut series, staged| {
+        self.pictured.series = shown.staged.clone();
+        shown.staged == self.staged_of_series()
+    }
+
+    /// Instances of each Series that are staged.
+    fn staged_of_series(&self) -> BTreeMap<Phi<String>, usize> {
+        self.staged.values().fold(BTreeMap::new(), |mut series, staged| {
             *series.entry(Phi::new(staged.instance.series_or_self().to_owned())).or_default() += 1;
             series
-        });
+        })
     }
 
     /// Whether the Series of a run has more Instances than when its pictures were made, and none of it left yet.

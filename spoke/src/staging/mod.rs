@@ -8,7 +8,7 @@ mod case;
 mod known;
 mod received;
 
-pub use case::{Assembly, PartRecord, Run, StudyRecord};
+pub use case::{Assembly, PartRecord, Run, Shown, StudyRecord};
 pub(crate) use case::{Case, Copies, PartStep, SeriesSeen, Staged};
 pub use known::{Known, Novelty, Trace};
 pub use received::{FileKey, ReceivedInstance, Sayings, Sender, StagingId, Told, Wholeness};
@@ -209,13 +209,13 @@ impl Staging {
         }
     }
 
-    /// The preview is sealed, or was the same as before; it has pictures of these frames, of so many bytes each.
-    pub fn preview_made(&mut self, case: &CaseId, digest: Hash, frames: &[((StagingId, u32), usize)]) {
+    /// The preview is sealed, or was the same as before.
+    pub fn preview_made(&mut self, case: &CaseId, digest: Hash, shown: &Shown) {
         if let Some(case) = self.cases.get_mut(case) {
             case.record.preview = Some(digest);
-            case.picture(frames);
+            let tells_all = case.picture(shown);
             // At the first Instance it told of one; it is told again when all are here.
-            case.preview = if case.assembly == Assembly::Complete { Due::No } else { Due::WhenComplete };
+            case.preview = if tells_all && case.assembly == Assembly::Complete { Due::No } else { Due::WhenComplete };
         }
     }
 
@@ -404,7 +404,8 @@ pub(crate) mod tests {
                     "order".to_owned()
                 }
                 Task::Preview(case) => {
-                    staging.preview_made(&case, Hash([2; 32]), &[]);
+                    let shown = staging.case(&case).unwrap().begin_preview();
+                    staging.preview_made(&case, Hash([2; 32]), &shown);
                     "preview".to_owned()
                 }
                 Task::Announce(_, manifest) => {
@@ -449,6 +450,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_came_while_a_preview_was_made_is_shown_by_the_next_one() {
+        let mut staging = staging();
+        let case = staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
+        publish(&mut staging, &case);
+        let shown = staging.case(&case).unwrap().begin_preview();
+        staging.take_in(received("1", "1.1", "b", 2, 2), Mono(0));
+        staging.close(&case).unwrap();
+        staging.preview_made(&case, Hash([2; 32]), &shown);
+        assert_eq!(drain(&mut staging, Mono(0)), ["order", "preview", "Series of 2", "announce", "close"]);
+    }
+
+    #[test]
     fn a_late_instance_makes_a_further_part_of_the_same_case_and_a_new_closing() {
         let mut staging = staging();
         let case = staging.take_in(received("1", "1.1", "a", 1, 1), Mono(0));
@@ -489,7 +502,10 @@ pub(crate) mod tests {
         while let Next::Task(task @ (Task::Order(_) | Task::Preview(_))) = staging.next(Mono(0)) {
             match task {
                 Task::Order(case) => publish(staging, &case),
-                Task::Preview(case) => staging.preview_made(&case, Hash([1; 32]), &[]),
+                Task::Preview(case) => {
+                    let shown = staging.case(&case).unwrap().begin_preview();
+                    staging.preview_made(&case, Hash([1; 32]), &shown);
+                }
                 _ => unreachable!("matched above"),
             }
         }
