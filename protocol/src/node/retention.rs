@@ -14,6 +14,7 @@ use crate::{
         body::{Body, Freeing},
     },
     record::{Record, Work},
+    roster::Standing,
     time::{Millis, Mono, Now},
     worklist::item::{CustodyState, State, WorklistItem},
 };
@@ -163,10 +164,13 @@ impl Node {
         let Some(parcel) = item.parcels.get(manifest) else { return false };
         let custodians: Vec<NodeId> = custody::custodians(&self.roster, &item.site).collect();
         let enough = if custodians.len() < 2 { CustodyState::Delivered } else { CustodyState::Safe };
-        let by_all = item.custody >= enough && custodians.iter().all(|node| parcel.receipts.contains_key(node));
+        // The receipt of a custodian that was revoked counts, and nobody asks it for anything any more.
+        let stands = |node: &NodeId| self.roster.node(node).is_some_and(|member| member.standing == Standing::Member);
+        let holds = |node: &NodeId| parcel.receipts.contains_key(node) && stands(node);
+        let by_all = item.custody >= enough && custodians.iter().all(holds);
         match custody::wants(&self.roster, item, &self.id) {
             Wants::Custodian | Wants::Reader => false,
-            Wants::Relay => self.roster.home_hub(&item.site).is_some_and(|home| parcel.receipts.contains_key(&home)),
+            Wants::Relay => self.roster.home_hub(&item.site).is_some_and(|home| holds(&home)),
             Wants::Origin => by_all,
             Wants::No => by_all && item.state == State::Completed,
         }

@@ -119,6 +119,22 @@ fn what_is_announced_and_unsafe_again_stays_and_is_announced_anew() {
 }
 
 #[test]
+fn a_custodian_that_was_revoked_holds_nothing_for_anybody_after_a_restart_either() {
+    let mut world = keeping(&[Spoke, Hub, Hub]);
+    let parcel = announce(&mut world);
+    close(&mut world, &[&parcel]);
+    hours(&mut world, 2);
+    assert_eq!(world.node(SPOKE).aging().len(), 1);
+    let revoked = world.ministry.revoke(world.node(STANDBY).id());
+    world.command(SPOKE, Command::Statements(vec![revoked]));
+    hours(&mut world, 2);
+    let before = world.node(SPOKE).aging();
+    world.power_cut(SPOKE);
+    assert_eq!(world.node(SPOKE).aging(), before);
+    assert!(before.is_empty(), "{before:?}");
+}
+
+#[test]
 fn where_one_hub_is_all_there_is_nothing_goes_in_the_first_thirty_days() {
     let mut world = keeping(&[Spoke, Hub]);
     let parcel = announce(&mut world);
