@@ -66,6 +66,8 @@ pub const REQUEST_BYTES_MAX: usize = 16 * 1024;
 pub const CTL_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Data bytes of one fragment at most.
 pub const FRAGMENT_BYTES_MAX: u32 = 64 * 1024;
+/// Bytes of ctl messages that wait on a link because another one to the same peer is still in use here, at most.
+pub const EARLY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one message on the bulk lane at most: a fragment and its head.
 pub const BULK_MESSAGE_BYTES_MAX: usize = FRAGMENT_BYTES_MAX as usize + 64;
 /// Resumable manifests named in one HELLO at most.
@@ -128,4 +130,5 @@ const _: () = assert!(REPORT_TEXT_BYTES_MAX < EVENT_BYTES_MAX);
 // An order always fits an event, whatever a device writes: four bytes a character, and as much again for its envelope.
 const _: () =
     assert!(4 * (INDICATION_CHARS_MAX + ORDER_FIELDS_MAX * ORDER_FIELD_CHARS_MAX) + 8 * 1024 < EVENT_BYTES_MAX);
+const _: () = assert!(CTL_MESSAGE_BYTES_MAX < EARLY_BYTES_MAX);
 const _: () = assert!(STATEMENT_BYTES_MAX < JOIN_BYTES_MAX && JOIN_BYTES_MAX <= CTL_MESSAGE_BYTES_MAX);

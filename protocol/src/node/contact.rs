@@ -6,11 +6,17 @@
 
 use crate::{
     id::{ManifestId, NodeId},
+    limits::EARLY_BYTES_MAX,
     log::{Peer, Scope, Way, held::ScopeDigest},
     node::LinkId,
     roster::RosterVersion,
     time::{Millis, Mono},
-    transfer::{message::Hello, offers::Offers, pace::Pace, sender::Sender},
+    transfer::{
+        message::{Hello, Message},
+        offers::Offers,
+        pace::Pace,
+        sender::Sender,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,9 +74,16 @@ pub(super) enum Stage {
     /// Our HELLO is out.
     Greeting,
     /// The peer's HELLO came while another link to it is in use.
-    Spare(Box<Hello>),
+    Spare(Box<Hello>, Early),
     /// In use.
     Open,
+}
+
+/// What a peer has said on a link that it uses already, and this node does not yet: lost, it would not be said again.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    messages: Vec<Message>,
+    bytes: usize,
 }
 
 /// Whether something was answered.
@@ -85,6 +98,23 @@ pub(super) enum Answered {
 pub(super) enum Due {
     Nothing,
     Something,
+}
+
+impl Early {
+    /// Takes what may wait; `Err` beyond that.
+    pub(super) fn add(&mut self, message: Message, bytes: usize) -> Result<(), ()> {
+        self.bytes += bytes;
+        if self.bytes > EARLY_BYTES_MAX {
+            return Err(());
+        }
+        self.messages.push(message);
+        Ok(())
+    }
+
+    /// All of it, in order.
+    pub(super) fn into_messages(self) -> Vec<Message> {
+        self.messages
+    }
 }
 
 impl Contact {

@@ -5,7 +5,7 @@
 
 use super::{
     LinkId, Node, Output,
-    contact::{Contact, Stage},
+    contact::{Contact, Early, Stage},
 };
 use crate::{
     custody,
@@ -21,6 +21,7 @@ const VERSION: u16 = 1;
 impl Node {
     pub(super) fn link_up(&mut self, link: LinkId, peer: NodeId, now: Now) {
         if self.roster.node(&peer).is_none_or(|member| !member.standing.holds()) {
+            self.counters.refused_links += 1;
             self.gate.now(Output::Reset { link, reason: "the peer is not a member" });
             return;
         }
@@ -51,8 +52,11 @@ impl Node {
         gone.known.gone(&mut self.logs);
         self.receiver.link_down(link);
         self.unopened.retain(|(from, _), _| *from != link);
-        let spare = self.contacts.with(gone.peer).rev().find(|contact| matches!(contact.stage, Stage::Spare(_)));
-        if let (None, Some(spare)) = (self.in_use(gone.peer), spare.map(|contact| contact.link)) {
+        // Whoever was revoked hears nothing on another link either.
+        let is_member = self.roster.node(&gone.peer).is_some_and(|member| member.standing.holds());
+        let spare = self.contacts.with(gone.peer).rev().find(|contact| matches!(contact.stage, Stage::Spare(..)));
+        let spare = spare.filter(|_| is_member).map(|contact| contact.link);
+        if let (None, Some(spare)) = (self.in_use(gone.peer), spare) {
             self.open(spare, now);
         }
         self.go_on(now);
@@ -63,7 +67,7 @@ impl Node {
         self.tell(link, &Message::Welcome(hello.clock));
         let Some(contact) = self.contacts.get_mut(link).filter(|c| matches!(c.stage, Stage::Greeting)) else { return };
         let peer = contact.peer;
-        contact.stage = Stage::Spare(hello);
+        contact.stage = Stage::Spare(hello, Early::default());
         if self.in_use(peer).is_none() {
             self.open(link, now);
         }
@@ -125,8 +129,8 @@ impl Node {
     fn open(&mut self, link: LinkId, now: Now) {
         let ours = self.roster_digest();
         let Some(contact) = self.contacts.get_mut(link) else { return };
-        let hello = match std::mem::replace(&mut contact.stage, Stage::Open) {
-            Stage::Spare(hello) => hello,
+        let (hello, early) = match std::mem::replace(&mut contact.stage, Stage::Open) {
+            Stage::Spare(hello, early) => (hello, early),
             before => {
                 contact.stage = before;
                 return;
@@ -148,6 +152,20 @@ impl Node {
         }
         self.offer_shelf(link);
         self.seek_what_is_damaged(link);
+        for message in early.into_messages() {
+            if self.contacts.get(link).is_some_and(Contact::is_open) {
+                self.said(link, message, now);
+            }
+        }
+    }
+
+    /// A peer says something on a link that is not in use here. Before its HELLO nothing counts.
+    pub(super) fn said_early(&mut self, link: LinkId, message: Message, bytes: usize, now: Now) {
+        let Some(Contact { stage: Stage::Spare(_, early), .. }) = self.contacts.get_mut(link) else { return };
+        if early.add(message, bytes).is_err() {
+            self.counters.refused_links += 1;
+            self.reset(link, "the peer says too much before the link is in use", now);
+        }
     }
 
     fn roster_digest(&self) -> [u8; 16] {

@@ -82,6 +82,7 @@ impl Node {
             let takes_parcels = custody::takes_parcels(&self.roster, &peer);
             self.contacts.get_mut(link).into_iter().for_each(|contact| contact.takes_parcels = takes_parcels);
             if self.roster.node(&peer).is_some_and(|member| !member.standing.holds()) {
+                self.counters.refused_links += 1;
                 self.reset(link, "the peer was revoked", now);
                 continue;
             }

@@ -45,7 +45,7 @@ use crate::{
     worklist::Worklist,
 };
 use answers::Waiting;
-use contact::{Contact, Due};
+use contact::Due;
 use contacts::Contacts;
 use gate::Gate;
 use retention::Retention;
@@ -222,7 +222,8 @@ impl Node {
                 Err(_) => self.malformed(link, now),
             },
             Lane::Ctl => match Message::parse(bytes) {
-                Ok(Parsed::Known(message)) => self.said(link, message, now),
+                Ok(Parsed::Known(message)) if open || message.is_greeting() => self.said(link, message, now),
+                Ok(Parsed::Known(message)) => self.said_early(link, message, bytes.len(), now),
                 Ok(Parsed::Unknown { .. }) => self.counters.unknown_messages += 1,
                 Err(_) => self.malformed(link, now),
             },
@@ -236,13 +237,10 @@ impl Node {
     }
 
     fn said(&mut self, link: LinkId, message: Message, now: Now) {
-        let open = self.contacts.get(link).is_some_and(Contact::is_open);
         match message {
             Message::Hello(hello) => self.hello(link, hello, now),
             Message::Welcome(_) => self.welcome(link, now),
             Message::Chosen => self.chosen(link, now),
-            // Before HELLO nothing counts; on a link that is not in use nothing is due.
-            _ if !open => {}
             Message::Roster(statements) => self.hear_roster(link, &statements, now),
             Message::Digests(digests) => self.hear_digests(link, &digests, now),
             Message::Vectors(turn, vectors) => self.hear_vectors(link, turn, &vectors, now),
@@ -394,6 +392,7 @@ impl Node {
                 self.gate.now(Output::Answer(id, Answer::Refused(reason)));
             }
             Input::LinkUp { link, .. } => {
+                self.counters.refused_links += 1;
                 self.gate.now(Output::Reset { link, reason: "this node's disk has failed" });
             }
             Input::Gossip { token, .. } => {
@@ -417,6 +416,7 @@ impl Node {
             self.gate.now(Output::Answer(id, Answer::Refused(reason)));
         }
         for contact in std::mem::take(&mut self.contacts).iter() {
+            self.counters.refused_links += 1;
             self.gate.now(Output::Reset { link: contact.link, reason: "this node's disk has failed" });
         }
     }

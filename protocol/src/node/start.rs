@@ -67,8 +67,6 @@ impl Node {
             self.fold_anew();
         }
         self.worklist.roster_changed(&self.roster);
-        // What the journal said of a case was judged by the roster of its day.
-        self.retention.roster_changed();
         let cases: Vec<(CaseId, NodeId)> = self.worklist.items().map(|item| (item.case, item.site)).collect();
         self.changed.extend(cases);
         let all: Vec<ManifestId> = self.shelf.iter().map(|(id, _)| *id).collect();

@@ -101,6 +101,9 @@ pub struct Counters {
     pub stalls: u64,
     /// Links reset because another to the same peer is used.
     pub superseded: u64,
+    /// Links refused or reset because the peer is no member, says too much before the link is in use, or this node's own
+    /// disk has failed.
+    pub refused_links: u64,
     /// Times the disk was full.
     pub disk_full: u64,
     /// Files read back and found damaged.
@@ -195,7 +198,7 @@ impl Node {
             peer: contact.peer,
             state: match contact.stage {
                 Stage::Greeting => LinkState::Greeting,
-                Stage::Spare(_) => LinkState::Spare,
+                Stage::Spare(..) => LinkState::Spare,
                 Stage::Open => LinkState::Open,
             },
             round_trip: contact.bulk.srtt(),

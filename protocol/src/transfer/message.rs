@@ -180,6 +180,12 @@ const VERSION: u16 = 1;
 const FRAG: u16 = 1;
 
 impl Message {
+    /// Whether it is about which link is used, and so said on any.
+    #[must_use]
+    pub const fn is_greeting(&self) -> bool {
+        matches!(self, Self::Hello(_) | Self::Welcome(_) | Self::Chosen)
+    }
+
     /// The message as it travels, without the length before it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

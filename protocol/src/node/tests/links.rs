@@ -1,10 +1,12 @@
 //! Links that die silently, and several to one peer.
 
-use super::world::World;
+use super::world::{World, version};
 use crate::{
     class::Class,
-    node::LinkState,
-    roster::Role::{Hub, Spoke},
+    limits::EARLY_BYTES_MAX,
+    node::{Command, Input, Lane, LinkId, LinkState, Output},
+    roster::Role::{Hub, Relay, Spoke},
+    transfer::message::Message,
 };
 
 const SPOKE: usize = 0;
@@ -77,11 +79,60 @@ fn a_new_link_takes_over_from_one_that_died_silently() {
 }
 
 #[test]
+fn what_a_peer_says_on_a_link_before_it_is_in_use_here_is_heard_once_it_is() {
+    let mut world = World::new(&[Spoke, Hub, Relay]);
+    let old = world.connect(SPOKE, HUB);
+    world.run(1_000);
+    world.cut_silently(old);
+    world.input(HUB, Input::LinkDown(old));
+    // The hub uses the new link at once; the spoke still believes in the old one.
+    let revocation = world.ministry.revoke(world.node(2).id());
+    world.command(HUB, Command::Statements(vec![revocation]));
+    world.connect(SPOKE, HUB);
+    world.run(1_000);
+    assert_eq!(world.node(SPOKE).roster().version(), version(&world));
+}
+
+#[test]
+fn who_says_more_than_may_wait_before_a_link_is_in_use_is_cut_off() {
+    let mut world = World::new(&[Spoke, Hub]);
+    world.connect(SPOKE, HUB);
+    world.run(1_000);
+    let hello = world.said(SPOKE).next().expect("a spoke greets").1;
+    let (link, peer) = (LinkId(77), world.node(SPOKE).id());
+    world.input(HUB, Input::LinkUp { link, peer });
+    let says = |world: &mut World, message: &Message| {
+        world.input(HUB, Input::Message { link, lane: Lane::Ctl, bytes: message.encode() });
+        world.node(HUB).links().any(|view| view.link == link)
+    };
+    assert!(says(&mut world, &hello));
+    let long = Message::Roster(vec![vec![0; 100_000]]);
+    let took = (0..100).take_while(|_| says(&mut world, &long)).count();
+    assert_eq!(took, EARLY_BYTES_MAX / long.encode().len());
+}
+
+#[test]
+fn a_revoked_peer_hears_nothing_on_a_second_link_either() {
+    let mut world = World::new(&[Spoke, Hub]);
+    world.delay = 100;
+    let links = [world.connect(SPOKE, HUB), world.connect(SPOKE, HUB)];
+    // Each end has heard the other's HELLO on both, and no answer yet.
+    world.run(150);
+    assert_eq!(world.node(HUB).links().map(|view| view.state).collect::<Vec<_>>(), [LinkState::Open, LinkState::Spare]);
+    let revocation = world.ministry.revoke(world.node(SPOKE).id());
+    let said = world.said(HUB).count();
+    world.command(HUB, Command::Statements(vec![revocation]));
+    world.run(1_000);
+    assert_eq!((world.said(HUB).count(), links.map(|link| world.is_up(link))), (said, [false; 2]));
+    assert_eq!(world.node(HUB).counters().refused_links, 2);
+}
+
+#[test]
 fn a_stranger_is_reset() {
     let mut world = World::new(&[Spoke, Hub]);
-    let link = crate::node::LinkId(77);
+    let link = LinkId(77);
     let peer = crate::id::NodeId([99; 32]);
-    world.machines[HUB].node.handle(crate::node::Input::LinkUp { link, peer }, crate::time::Now::default());
+    world.machines[HUB].node.handle(Input::LinkUp { link, peer }, crate::time::Now::default());
     let output = world.machines[HUB].node.poll_output();
-    assert!(matches!(output, Some(crate::node::Output::Reset { .. })), "{output:?}");
+    assert!(matches!(output, Some(Output::Reset { .. })), "{output:?}");
 }
