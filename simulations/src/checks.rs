@@ -1,9 +1,14 @@
 //! The rules that are checked while a run goes on.
 //!
 //! Numbers are those of RELIABILITY: I1 what was acknowledged is readable, I2 a receipt is true after a crash,
-//! I3 reports only grow, I4 no author uses a seq twice, I5 a token is granted once.
+//! I3 reports only grow, I4 no author uses a seq twice, I5 a token is granted once. I6 to I10: `leaving` and `late`.
 
-use crate::{happened::Count, machine::Machine, world::World};
+use crate::{
+    happened::Count,
+    late::{Late, Made},
+    machine::Machine,
+    world::World,
+};
 use radmesh_protocol::{
     claim::Token,
     id::{CaseId, EventHash, Hash, Incarnation, ManifestId, NodeId},
@@ -31,6 +36,16 @@ pub enum Rule {
     OneSeq,
     /// I5: a token of a case is granted once.
     OneGrant,
+    /// I6: what is sealed leaves no machine in the open, and lies on no disk so.
+    Sealed,
+    /// I7: nobody speaks to a member that it knows to be revoked, and nothing counts that such a one says after that.
+    Revoked,
+    /// I8: of the membership that a node has told others it forgets nothing.
+    Roster,
+    /// I9: messages are as long as they may be, and a disk holds no file that is nobody's.
+    Bounds,
+    /// I10: each link that a node ends it counts, with a reason.
+    Counted,
     /// What a peer was told is still known to who told it, after any crash.
     Told,
     /// A store opens after any crash.
@@ -74,6 +89,8 @@ impl Rule {
 pub(crate) struct Seen {
     places: BTreeMap<(NodeId, (Incarnation, Scope, u64)), EventHash>,
     grants: BTreeMap<(CaseId, Token), EventHash>,
+    /// What a revoked member said after the site's home hub knew of it.
+    pub(crate) late: BTreeMap<EventHash, Late>,
 }
 
 /// The part of a set that is of one machine.
@@ -98,13 +115,16 @@ impl World<'_> {
         let Some(running) = &mut self.machines[at].running else { return Ok(()) };
         let fresh = mem::take(&mut running.fresh);
         let held = running.node.logs().len();
-        let expected = mem::replace(&mut running.checked, held) + fresh.len();
+        let before = mem::replace(&mut running.checked, held);
+        let expected = before + fresh.len();
         // One whose disk was put back signs anew what nobody has.
         if held != expected && !self.machines[at].past.is_torn() {
             let what = format!("it holds {held} events; it held, and wrote to its disk, {expected}");
             return Err(Rule::ReportsGrow.broken(&self.machines[at].name, what));
         }
-        fresh.iter().try_for_each(|event| self.check_event(at, event))
+        // What it reads at its start it made earlier.
+        let made = if before == 0 { Made::Earlier } else { Made::Now };
+        fresh.iter().try_for_each(|event| self.check_event(at, event).and_then(|()| self.check_late(at, event, made)))
     }
 
     fn check_event(&mut self, at: usize, event: &Event) -> Result<(), Violation> {
@@ -135,7 +155,10 @@ impl World<'_> {
                 }
             }
             Ok(Some(Body::Receipt(receipt))) if by != at => {
-                self.promises.receipted.insert((by, receipt.manifest()));
+                let receipt = (by, receipt.manifest());
+                if !self.promises.false_receipts.contains(&receipt) {
+                    self.promises.receipted.insert(receipt);
+                }
             }
             _ => {}
         }
@@ -219,9 +242,12 @@ impl World<'_> {
         }
         self.happened.count(Count::Freed);
         self.promises.rotten.remove(&(at, manifest));
-        let signed: Vec<usize> =
-            (0..self.machines.len()).filter(|by| self.promises.receipted.contains(&(*by, manifest))).collect();
-        signed.iter().try_for_each(|by| self.check_file(*by, manifest, Rule::Freed))?;
+        // One that was revoked counts where nobody has heard of that.
+        let has_signed =
+            |by: &usize| self.promises.receipted.contains(&(*by, manifest)) && !self.knows_revoked(at, *by);
+        let signed: Vec<usize> = (0..self.machines.len()).filter(has_signed).collect();
+        let members = signed.iter().filter(|by| self.machines[**by].past.counts());
+        members.into_iter().try_for_each(|by| self.check_file(*by, manifest, Rule::Freed))?;
         if signed.len() < if is_relay { 1 } else { 2 } {
             let what = format!("{manifest} was freed with {} custodians", signed.len());
             return Err(Rule::Freed.broken(&self.machines[at].name, what));

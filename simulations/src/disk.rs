@@ -5,6 +5,7 @@
 
 use crate::{
     checks::Violation,
+    happened::Count,
     machine::{DiskThread, Fuse},
     scenario::Span,
     world::{Event, World},
@@ -20,7 +21,9 @@ const GROUP_MAX: usize = 16;
 const FULL_PAUSE_MS: u64 = 5_000;
 const TURN_MS: Span = Span { from: 0, to: 3 };
 /// An fsync on a card that other things use too.
-const SYNC_MS: Span = Span { from: 1, to: 60 };
+pub(crate) const SYNC_MS: Span = Span { from: 1, to: 60 };
+/// And on one that dies.
+pub(crate) const SLOW_SYNC_MS: Span = Span { from: 2_000, to: 30_000 };
 
 impl World<'_> {
     pub(crate) fn queue_work(&mut self, at: usize, work: Work) {
@@ -48,7 +51,10 @@ impl World<'_> {
         if let (1.., Fuse::InNextWrite { down_ms }) = (wrote, self.machines[at].fuse) {
             return self.crash(at, down_ms);
         }
-        let (soon, sync) = (self.chance.within(TURN_MS), self.chance.within(SYNC_MS));
+        let (soon, sync) = (self.chance.within(TURN_MS), self.chance.within(self.machines[at].sync_ms));
+        if self.machines[at].sync_ms == SLOW_SYNC_MS {
+            self.happened.count(Count::SlowSyncs);
+        }
         self.foresee(soon.min(sync), Event::DiskAnswers { at, life, answers });
         self.foresee(sync, Event::DiskCommit { at, life });
         Ok(())

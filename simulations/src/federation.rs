@@ -9,7 +9,7 @@ use radmesh_protocol::{
     roster::{
         PersonRole, Role, Roster, Term,
         request::NodeRequest,
-        statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody},
+        statement::{AdmitNode, AdmitPerson, Genesis, KeyMaker, Statement, StatementBody, Subject},
     },
     time::Wall,
 };
@@ -55,13 +55,18 @@ impl Places {
     }
 
     /// The home hub that a spoke begins with.
-    const fn first_home(self, spoke: usize) -> usize {
+    pub(crate) const fn first_home(self, spoke: usize) -> usize {
         self.hubs().start + spoke % self.hubs
     }
 
     /// The hub after it, where there are two.
     fn first_standby(self, spoke: usize) -> Option<usize> {
         (self.hubs > 1).then(|| self.hubs().start + (spoke + 1) % self.hubs)
+    }
+
+    /// The hub that makes the pool's keys to begin with; there is another where there are two.
+    const fn first_key_maker(self) -> usize {
+        self.hubs().start
     }
 
     fn first_route(self, at: usize) -> Route {
@@ -142,7 +147,9 @@ impl Federation {
         let first = Statement::sign(&root, &id, 1, Hash([0; 32]), Wall(FLOOR), &StatementBody::Genesis(genesis));
         let mut roster = Roster::from_genesis(first.bytes()).expect("a federation of our own making begins");
         // Hubs and relay first: a spoke's statement names them.
-        let bodies = (0..members.len()).rev().map(|at| admit(at, &members, places, places.first_route(at)));
+        let makes_keys = |at| if at == places.first_key_maker() { KeyMaker::Yes } else { KeyMaker::No };
+        let bodies =
+            (0..members.len()).rev().map(|at| admit(at, &members, places, places.first_route(at), makes_keys(at)));
         for body in bodies.chain(readers.iter().map(admit_reader)) {
             state(&ministry, &mut roster, &body);
         }
@@ -159,9 +166,21 @@ impl Federation {
             self.homes[spoke] = home;
             let term =
                 self.roster.term_with_home(&self.members[spoke].key.node_id(), Some(self.members[home].key.node_id()));
-            let body = admit(spoke, &self.members, self.places, (Some(home), None, term));
+            let body = admit(spoke, &self.members, self.places, (Some(home), None, term), KeyMaker::No);
             said.push(state(&self.ministry, &mut self.roster, &body));
         }
+        said
+    }
+
+    /// A member is one no more: the statements that say so, and who does what it did.
+    pub(crate) fn revoke(&mut self, at: usize) -> Vec<Vec<u8>> {
+        let subject = Subject::Node(self.members[at].key.node_id());
+        let mut said = vec![state(&self.ministry, &mut self.roster, &StatementBody::Revoke(subject))];
+        if self.places.first_key_maker() == at {
+            let body = admit(at + 1, &self.members, self.places, self.places.first_route(at + 1), KeyMaker::Yes);
+            said.push(state(&self.ministry, &mut self.roster, &body));
+        }
+        said.extend(self.name_standby(at));
         said
     }
 
@@ -179,7 +198,13 @@ fn state(ministry: &SigningKey, roster: &mut Roster, body: &StatementBody) -> Ve
     statement.bytes().to_vec()
 }
 
-fn admit(at: usize, members: &[Member], places: Places, (home, standby, term): Route) -> StatementBody {
+fn admit(
+    at: usize,
+    members: &[Member],
+    places: Places,
+    (home, standby, term): Route,
+    key_maker: KeyMaker,
+) -> StatementBody {
     let member = &members[at];
     let reading = reading_key(&member.key).public();
     let id = |at: usize| members[at].key.node_id();
@@ -201,7 +226,7 @@ fn admit(at: usize, members: &[Member], places: Places, (home, standby, term): R
         standby: standby.map(id),
         term,
         via: if spoke { vec![id(places.relay())] } else { Vec::new() },
-        key_maker: if at == places.hubs().start { KeyMaker::Yes } else { KeyMaker::No },
+        key_maker,
     }))
 }
 

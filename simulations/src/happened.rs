@@ -49,8 +49,14 @@ pub enum Count {
     FullDisks,
     /// Writes that a full disk refused.
     RefusedByDisk,
+    /// Disks that failed, so that their node said so and did nothing more.
+    FaultedDisks,
+    /// Syncs that took seconds.
+    SlowSyncs,
     /// Bits that turned over.
     Rot,
+    /// Journals with a bit turned over, of which a node that started said so.
+    DamagedJournals,
     /// Messages that a node withheld.
     Withheld,
     /// Messages that it sent again in place of others.
@@ -61,8 +67,16 @@ pub enum Count {
     Altered,
     /// Events that a member signed beside another of its own.
     Forks,
+    /// Receipts for parcels that their signer did not have.
+    FalseReceipts,
     /// Hubs lost for ever.
     LostHubs,
+    /// Members revoked.
+    Revocations,
+    /// Links of a revoked member that another one refused.
+    RefusedLinks,
+    /// Events that a revoked member made once the site's home hub knew of it, and that others hold.
+    SaidTooLate,
     /// Parcels freed.
     Freed,
     /// Reports signed.
@@ -91,13 +105,20 @@ impl fmt::Display for Count {
             Self::ClockJumps => "clock jumps",
             Self::FullDisks => "full disks",
             Self::RefusedByDisk => "writes refused",
+            Self::FaultedDisks => "failed disks",
+            Self::SlowSyncs => "slow syncs",
             Self::Rot => "rotten bits",
+            Self::DamagedJournals => "damaged journals",
             Self::Withheld => "messages withheld",
             Self::Repeated => "messages repeated",
             Self::Truncated => "messages truncated",
             Self::Altered => "messages altered",
             Self::Forks => "forks",
+            Self::FalseReceipts => "false receipts",
             Self::LostHubs => "hubs lost",
+            Self::Revocations => "members revoked",
+            Self::RefusedLinks => "links of theirs refused",
+            Self::SaidTooLate => "events said too late",
             Self::Freed => "parcels freed",
             Self::Reports => "reports",
             Self::TokensTwice => "looks at a token given twice",

@@ -14,6 +14,8 @@ mod disk;
 mod faults;
 mod federation;
 mod happened;
+mod late;
+mod leaving;
 mod ledger;
 mod line;
 mod machine;

@@ -1,6 +1,6 @@
 //! One computer: a disk that forgets what was not synced, and the node and store that run on it while it has power.
 
-use crate::{chance::Chance, federation::Member, world::FLOOR};
+use crate::{chance::Chance, disk::SYNC_MS, federation::Member, scenario::Span, world::FLOOR};
 use radmesh_protocol::{
     claim::Token,
     envelope::{at_rest::AtRestKey, sign::SigningKey},
@@ -34,6 +34,8 @@ pub(crate) struct Running {
     pub(crate) work: VecDeque<Work>,
     /// Whether the disk's thread is at work.
     pub(crate) disk: DiskThread,
+    /// Whether the node has said that its disk failed.
+    pub(crate) is_faulted: bool,
     pub(crate) answers: BTreeMap<CommandId, Answer>,
     /// Number of the latest `WakeAt`; only that one counts.
     pub(crate) wake: u64,
@@ -44,6 +46,8 @@ pub(crate) struct Running {
     pub(crate) fresh: Vec<Event>,
     /// Events held when the rules were last checked.
     pub(crate) checked: usize,
+    /// Links that it has ended.
+    pub(crate) resets: u64,
     /// What it has said itself, by place.
     pub(crate) own: BTreeMap<(Incarnation, Scope, u64), EventHash>,
     /// Tokens it has given itself.
@@ -84,29 +88,40 @@ pub(crate) struct Machine {
     pub(crate) clock_error_ms: i64,
     /// An earlier copy of its disk.
     pub(crate) backup: Option<BTreeMap<Name, Vec<u8>>>,
+    /// How long a sync of its disk takes.
+    pub(crate) sync_ms: Span,
     pub(crate) past: Past,
+    /// Whether a bit of its journal turned over since it had power last.
+    pub(crate) is_bent: bool,
     /// Whether it tampers with what it sends, of which it remembers some.
     pub(crate) is_dishonest: bool,
     pub(crate) remembered: VecDeque<Vec<u8>>,
 }
 
-/// What became of a machine's disk.
+/// What became of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Past {
     /// It has what it ever promised.
     Whole,
-    /// It was put back to an earlier copy, and peers have the rest.
+    /// Its disk was put back to an earlier copy, and peers have the rest.
     PutBack,
     /// Somebody has its key, and says something else in its name.
     Lied,
     /// It is no more.
     Destroyed,
+    /// The ministry has revoked it.
+    Revoked,
 }
 
 impl Past {
     /// Whether a machine may contradict itself.
     pub(crate) const fn is_torn(self) -> bool {
         matches!(self, Self::PutBack | Self::Lied)
+    }
+
+    /// Whether it is still one of the federation, of which something is asked.
+    pub(crate) const fn counts(self) -> bool {
+        !matches!(self, Self::Destroyed | Self::Revoked)
     }
 }
 
@@ -123,6 +138,8 @@ impl Machine {
             fuse: Fuse::Sound,
             clock_error_ms: 0,
             backup: None,
+            sync_ms: SYNC_MS,
+            is_bent: false,
             past: Past::Whole,
             is_dishonest: false,
             remembered: VecDeque::new(),
@@ -184,12 +201,14 @@ impl Machine {
             store,
             work: VecDeque::new(),
             disk: DiskThread::Idle,
+            is_faulted: false,
             answers: BTreeMap::new(),
             wake: 0,
             born: now,
             clock_error_ms: self.clock_error_ms,
             fresh,
             checked: 0,
+            resets: 0,
             own: BTreeMap::new(),
             own_grants: BTreeMap::new(),
         });

@@ -17,6 +17,8 @@ use std::{collections::BTreeMap, mem};
 
 /// Milliseconds until a lost link is dialled again.
 const REDIAL_MS: Span = Span { from: 200, to: 2_000 };
+/// And until one whose peer has refused it for good is.
+const REFUSED_MS: Span = Span { from: 30_000, to: 3_600_000 };
 /// Milliseconds after which the system ends a connection that has gone silent (TCP keepalive and user timeout).
 const KEEPALIVE_MS: u64 = 120_000;
 
@@ -36,6 +38,8 @@ pub(crate) struct Edge {
     pub(crate) line: Line,
     /// Connections of it that somebody believes in.
     links: Vec<LinkId>,
+    /// When it is dialled next.
+    dial_at: Option<u64>,
 }
 
 /// One connection.
@@ -82,7 +86,7 @@ impl Network {
         for (edge, ends) in ends.iter().enumerate() {
             ends.iter().for_each(|end| of[*end].push(edge));
         }
-        let edge = |(ends, line)| Edge { ends, carries: Carries::Yes, line, links: Vec::new() };
+        let edge = |(ends, line)| Edge { ends, carries: Carries::Yes, line, links: Vec::new(), dial_at: None };
         Self { edges: ends.into_iter().zip(lines).map(edge).collect(), of, links: BTreeMap::new(), last: 0 }
     }
 
@@ -91,6 +95,13 @@ impl Network {
         for id in &self.edges[edge].links {
             each(*id, self.links.get_mut(id).expect("an edge names links that are"));
         }
+    }
+
+    /// Who is at the other end of a link in which a machine believes.
+    pub(crate) fn peer_on(&self, at: usize, link: LinkId) -> Option<usize> {
+        let link = self.links.get(&link)?;
+        let side = link.side(&self.edges, at);
+        link.believed[side].then(|| self.edges[link.edge].ends[1 - side])
     }
 
     /// The links of a machine that carry something.
@@ -160,6 +171,9 @@ impl World<'_> {
         let (side, edge) = (link.side(&self.network.edges, at), link.edge);
         link.believed[side] = false;
         link.carries = Carries::No;
+        if self.knows_revoked(at, self.network.edges[edge].ends[1 - side]) {
+            self.happened.count(Count::RefusedLinks);
+        }
         let Edge { ends, carries, line, .. } = &self.network.edges[edge];
         if *carries == Carries::Yes {
             let (to, after) = (ends[1 - side], line.delay_ms(self.now));
@@ -183,12 +197,29 @@ impl World<'_> {
     }
 
     fn redial(&mut self, edge: usize) {
-        let after = self.chance.within(REDIAL_MS);
-        self.foresee(after, Event::Dial { edge });
+        let [one, other] = self.network.edges[edge].ends;
+        let is_refused = self.knows_revoked(one, other) || self.knows_revoked(other, one);
+        let after = self.chance.within(if is_refused { REFUSED_MS } else { REDIAL_MS });
+        self.dial_in(edge, after);
+    }
+
+    /// Dials an edge so many milliseconds from now, if it is not dialled before that.
+    pub(crate) fn dial_in(&mut self, edge: usize, after: u64) {
+        let at = self.now + after;
+        let foreseen = &mut self.network.edges[edge].dial_at;
+        if foreseen.is_none_or(|foreseen| at < foreseen) {
+            *foreseen = Some(at);
+            self.foresee(after, Event::Dial { edge });
+        }
     }
 
     /// Connects two machines if either believes it has no link to the other.
     pub(crate) fn dial(&mut self, edge: usize) -> Result<(), Violation> {
+        // An earlier one has taken its place.
+        if self.network.edges[edge].dial_at != Some(self.now) {
+            return Ok(());
+        }
+        self.network.edges[edge].dial_at = None;
         let mut believed = [false; 2];
         self.network.on(edge, |_, link| {
             (0..2).for_each(|side| believed[side] |= link.believed[side]);

@@ -3,7 +3,10 @@
 //! A promise is what a person acted on: the clinic was told "announced", the reader "signed", a peer read a receipt.
 
 use crate::happened::Kept;
-use radmesh_protocol::id::{CaseId, Hash, ManifestId};
+use radmesh_protocol::{
+    id::{CaseId, Hash, ManifestId},
+    roster::RosterVersion,
+};
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
@@ -22,10 +25,14 @@ pub(crate) struct Promises {
     pub(crate) reports: BTreeSet<(CaseId, Hash)>,
     /// Parcels whose receipt by a machine has been read by another.
     pub(crate) receipted: BTreeSet<(usize, ManifestId)>,
+    /// Parcels that a liar has signed for and did not have: no promise.
+    pub(crate) false_receipts: BTreeSet<(usize, ManifestId)>,
     /// What a machine has said in an event that another holds.
     pub(crate) told: BTreeSet<(usize, Hash)>,
     /// Parcels of which a bit turned over on a machine's disk, until it is mended.
     pub(crate) rotten: BTreeSet<(usize, ManifestId)>,
+    /// The newest roster that a machine has told others it has.
+    pub(crate) rosters: BTreeMap<usize, RosterVersion>,
     /// Chunks read and found as they were sealed.
     pub(crate) chunks_right: Cell<u64>,
 }
@@ -55,5 +62,11 @@ impl Promises {
     pub(crate) fn nobody_has(&mut self, at: usize) {
         self.receipted.retain(|(by, _)| *by != at);
         self.rotten.retain(|(by, _)| *by != at);
+    }
+
+    /// A machine was revoked: nothing is asked of it, not even the reports that were signed there.
+    pub(crate) fn nobody_asks(&mut self, at: usize) {
+        self.rotten.retain(|(by, _)| *by != at);
+        self.reports.retain(|(_, hash)| !self.appended.contains(&(at, *hash)));
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     checks::Violation,
     federation::reading_key,
     happened::Count,
+    leaving::PATIENTS_WORDS,
     scenario::Readers,
     studies::{Asked, LOOK_MS},
     world::{Event, World},
@@ -101,7 +102,7 @@ impl World<'_> {
             self.rooms[room].asked.remove(case);
             if let Answer::Appended(hash) = answer {
                 let said = self.appended(at, &hash);
-                if matches!(step, Step::Sign { .. }) {
+                if matches!(step, Step::Sign { .. }) && self.machines[at].past.counts() {
                     self.promises.reports.extend(said.map(|said| (*case, said)));
                     self.happened.count(Count::Reports);
                 }
@@ -129,7 +130,7 @@ impl World<'_> {
     }
 
     fn sign(&mut self, room: usize, item: &WorklistItem, status: Status, claim: Option<claim::Token>) -> Command {
-        let text = ReportText::new("no fracture", "Dr Banda").expect("a text a reader may sign");
+        let text = ReportText::new(PATIENTS_WORDS, "Dr Banda").expect("a text a reader may sign");
         let spoke = self.number_of(&item.site);
         let of = |at: usize| reading_key(&self.machines[at].key).public();
         let (origin, home) = (of(spoke), of(self.federation.homes[spoke]));

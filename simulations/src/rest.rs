@@ -1,10 +1,10 @@
 //! The rules that are checked at rest, when every fault is over and everything had its time.
 //!
-//! Q1 all nodes show one worklist, Q2 every Study is at its home hub, Q3 every report is back at its spoke.
+//! Q1 all nodes have one roster and show one worklist, Q2 every Study is at its home hub, Q3 every report is back at its spoke.
 
 use crate::{
     checks::{Rule, Violation, events, said},
-    machine::Past,
+    machine::DiskThread,
     studies::Clinic,
     world::World,
 };
@@ -33,7 +33,7 @@ impl World<'_> {
         self.run_until(self.now + DISKS_MS)?;
         self.wait_until_at_rest()?;
         self.happened.rest_ms = self.now;
-        for at in self.alive() {
+        for at in self.members() {
             self.forget_links(at);
             self.machines[at].crash(Some(Survives::Nothing), &mut self.chance);
             self.boot(at)?;
@@ -52,7 +52,7 @@ impl World<'_> {
         loop {
             self.run_until(self.now + LOOK_MS)?;
             self.mended();
-            held_before = match self.at_rest() {
+            held_before = match self.at_rest().and_then(|()| self.disks_are_idle()) {
                 Ok(()) if held_before == Some(self.events_held()) => return Ok(()),
                 Ok(()) => Some(self.events_held()),
                 Err(missing) if self.now >= latest => return Err(missing),
@@ -61,13 +61,25 @@ impl World<'_> {
         }
     }
 
+    /// Nothing is on its way to a disk.
+    fn disks_are_idle(&self) -> Result<(), Violation> {
+        let is_busy = |at: &usize| self.machines[*at].running.as_ref().is_some_and(|run| run.disk == DiskThread::Busy);
+        let busy = self.members().into_iter().find(is_busy);
+        busy.map_or(Ok(()), |at| Err(Rule::Rests.broken(&self.machines[at].name, "its disk is not done")))
+    }
+
     fn events_held(&self) -> usize {
         self.machines.iter().filter_map(|machine| machine.running.as_ref()).map(|run| run.node.logs().len()).sum()
     }
 
-    /// Machines that were not destroyed: all of them run at rest.
-    fn alive(&self) -> Vec<usize> {
-        (0..self.machines.len()).filter(|at| self.machines[*at].past != Past::Destroyed).collect()
+    /// Machines that are still members: all of them run at rest.
+    fn members(&self) -> Vec<usize> {
+        (0..self.machines.len()).filter(|at| self.machines[*at].past.counts()).collect()
+    }
+
+    /// Members that hold a spoke's events: the spoke first, if it is one.
+    fn holders_of(&self, spoke: usize) -> Vec<usize> {
+        self.federation.holders_of(spoke).filter(|at| self.machines[*at].past.counts()).collect()
     }
 
     /// What was rotten and reads well again.
@@ -87,11 +99,13 @@ impl World<'_> {
         if let Some(clinic) = self.clinics.iter().find(|clinic| !clinic.is_done()) {
             return Err(Rule::Rests.broken(&self.machines[clinic.at].name, "not every Study is closed"));
         }
+        self.same_roster()?;
         self.clinics.iter().try_for_each(|clinic| self.same_events(clinic))?;
         let reports = self.reports_by_clinic();
         self.clinics.iter().try_for_each(|clinic| self.site_at_rest(clinic, &reports[clinic.at]))?;
         self.forks_are_known()?;
-        self.alive().into_iter().try_for_each(|at| self.check_promises(at))
+        self.nothing_said_too_late_counts()?;
+        self.members().into_iter().try_for_each(|at| self.check_promises(at).and_then(|()| self.check_disk(at)))
     }
 
     /// Reports that were signed, by the clinic whose case it is.
@@ -104,27 +118,44 @@ impl World<'_> {
         by_clinic
     }
 
+    /// All members know the same of who is one.
+    fn same_roster(&self) -> Result<(), Violation> {
+        let roster = |at: usize| self.machines[at].running.as_ref().expect("all run at rest").node.roster();
+        let members = self.members();
+        let other = members.iter().copied().find(|at| roster(*at).digest() != roster(members[0]).digest());
+        other.map_or(Ok(()), |at| {
+            let (has, first) = (roster(at).version(), roster(members[0]).version());
+            Err(Rule::Equal.broken(&self.machines[at].name, format!("has roster {has:?}, others {first:?}")))
+        })
+    }
+
     /// All who hold a site's events hold the same.
     fn same_events(&self, clinic: &Clinic) -> Result<(), Violation> {
         let scope = Scope::Site(self.machines[clinic.at].key.node_id());
         let node = |at: usize| &self.machines[at].running.as_ref().expect("all run at rest").node;
-        let digest = node(clinic.at).logs().digest(scope);
-        let mut holders = self.federation.holders_of(clinic.at).filter(|at| self.machines[*at].past != Past::Destroyed);
-        let other = holders.find(|at| node(*at).logs().digest(scope) != digest);
-        let Some(at) = other else { return Ok(()) };
-        let (here, there) = (node(at).logs(), node(clinic.at).logs());
+        let holders = self.holders_of(clinic.at);
+        let digest = node(holders[0]).logs().digest(scope);
+        let Some(at) = holders.iter().copied().find(|at| node(*at).logs().digest(scope) != digest) else {
+            return Ok(());
+        };
+        let (here, there) = (node(at).logs(), node(holders[0]).logs());
         let only = |one: &Logs, of: &Logs| {
             let missing = one.events(scope).find(|event| !of.holds(&event.hash()));
             missing.map_or_else(String::new, |e| format!("{} {} {}", e.author(), e.incarnation(), e.seq()))
         };
-        let what = format!("holds not the spoke's events: more {:?}, less {:?}", only(here, there), only(there, here));
+        let what = format!(
+            "holds not the events of {}: more {:?}, less {:?}",
+            self.machines[holders[0]].name,
+            only(here, there),
+            only(there, here)
+        );
         Err(Rule::Equal.broken(&self.machines[at].name, what))
     }
 
     /// Q4: of whom two events have one seq, or two grants one token, everybody says so.
     fn forks_are_known(&self) -> Result<(), Violation> {
         let (mut places, mut grants, mut forked) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        for event in self.alive().into_iter().flat_map(|at| events(&self.machines[at])) {
+        for event in self.members().into_iter().flat_map(|at| events(&self.machines[at])) {
             let place = (event.author(), event.incarnation(), event.scope(), event.seq());
             let mut others = *places.entry(place).or_insert(event.hash()) != event.hash();
             if let Ok(Some(Body::Grant(grant))) = event.body() {
@@ -133,7 +164,7 @@ impl World<'_> {
             forked.extend(others.then_some((event.author(), event.scope())));
         }
         for (author, scope) in forked {
-            for at in self.alive() {
+            for at in self.members() {
                 let logs = self.machines[at].running.as_ref().expect("all run at rest").node.logs();
                 if logs.scopes().contains(&scope) && !logs.forked_authors().contains(&author) {
                     let what = format!("{author} has forked in {scope:?}, and it is not said");
@@ -147,13 +178,16 @@ impl World<'_> {
     fn site_at_rest(&self, clinic: &Clinic, reports: &[Hash]) -> Result<(), Violation> {
         let (spoke, home) = (clinic.at, self.federation.homes[clinic.at]);
         let node = |at: usize| &self.machines[at].running.as_ref().expect("all run at rest").node;
-        let alive = |at: &usize| self.machines[*at].past != Past::Destroyed;
-        let holders: Vec<usize> = self.federation.holders_of(spoke).filter(alive).collect();
+        let holders = self.holders_of(spoke);
         for study in &clinic.studies {
-            let item = node(spoke).worklist().item(&study.case);
+            let item = node(holders[0]).worklist().item(&study.case);
             if let Some(at) = holders.iter().find(|at| node(**at).worklist().item(&study.case) != item) {
-                return Err(Rule::Equal.broken(&self.machines[*at].name, "shows another worklist than the spoke"));
+                let what = format!("shows another worklist than {}", self.machines[holders[0]].name);
+                return Err(Rule::Equal.broken(&self.machines[*at].name, what));
             }
+        }
+        if holders[0] != spoke {
+            return Ok(());
         }
         self.delivered(clinic, home)?;
         self.reported(clinic, reports)

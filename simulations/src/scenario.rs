@@ -200,7 +200,7 @@ pub enum ScenarioError {
     },
 }
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 17] = [
     include_str!("../scenarios/link_cuts.toml"),
     include_str!("../scenarios/crashes.toml"),
     include_str!("../scenarios/two_hubs.toml"),
@@ -208,17 +208,25 @@ const FILES: [&str; 13] = [
     include_str!("../scenarios/partitions.toml"),
     include_str!("../scenarios/clocks.toml"),
     include_str!("../scenarios/full_disks.toml"),
+    include_str!("../scenarios/failing_disks.toml"),
+    include_str!("../scenarios/slow_disks.toml"),
     include_str!("../scenarios/rot.toml"),
     include_str!("../scenarios/restores.toml"),
+    include_str!("../scenarios/rotten_journals.toml"),
     include_str!("../scenarios/tampering.toml"),
     include_str!("../scenarios/liars.toml"),
     include_str!("../scenarios/lost_hub.toml"),
+    include_str!("../scenarios/revocations.toml"),
     include_str!("../scenarios/retention.toml"),
 ];
 /// Names every scenario but the large ones.
 pub const ALL: &str = "all";
 /// Those that take minutes a seed: run when they are named, not with all.
-const LARGE: [&str; 2] = [include_str!("../scenarios/fleet.toml"), include_str!("../scenarios/long_partition.toml")];
+const LARGE: [&str; 3] = [
+    include_str!("../scenarios/fleet.toml"),
+    include_str!("../scenarios/long_partition.toml"),
+    include_str!("../scenarios/backlog.toml"),
+];
 
 /// The scenarios of this name, or every one of seconds a seed for `all`.
 ///

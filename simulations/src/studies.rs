@@ -1,6 +1,6 @@
 //! The clinic: seals Studies, announces their parcels, closes them.
 //!
-//! Does what the spoke's rooms do with the store and the core, on bytes of no meaning; after a crash it goes on as
+//! Does what the spoke's rooms do with the store and the core, on one sentence over and over; after a crash it goes on as
 //! they do: a part whose file is there is announced again, one whose file is gone is sealed again.
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     chance::Chance,
     checks::{Rule, Violation},
     federation::region,
+    leaving::plaintext,
     machine::{Machine, Running},
     profile::{self, DAY_MS, Examinations},
     scenario::{Scenario, Work, in_turn},
@@ -259,7 +260,7 @@ impl World<'_> {
             Part::Announced(_) => {}
             Part::Unsealed { packed_bytes } => {
                 let packed_bytes = *packed_bytes;
-                // Where the disk is full, later.
+                // What can't be sealed now is sealed later.
                 let Some(manifest) = self.seal(at, case, class, packed_bytes)? else { return Ok(()) };
                 let manifest = Box::new(manifest);
                 let asked = Some(self.announce(at, &manifest)?);
@@ -291,7 +292,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Seals bytes of no meaning into a file of the spoke's store; `None` where its disk is full.
+    /// Seals bytes into a file of the spoke's store; `None` where its disk takes nothing, or nobody makes keys.
     fn seal(
         &mut self,
         at: usize,
@@ -303,6 +304,7 @@ impl World<'_> {
         let machine = &self.machines[at];
         let running = machine.running.as_ref().expect("the clinic works while its node runs");
         let (roster, id) = (running.node.roster(), running.node.id());
+        let Some((_, pool_key)) = roster.pool_key0(&region()) else { return Ok(None) };
         let facts = SealFacts {
             federation: self.federation.id,
             case,
@@ -313,13 +315,17 @@ impl World<'_> {
             epoch: 0,
             class,
             home_hub: roster.home_hub(&id).expect("the spoke has joined"),
-            pool_key: roster.pool_key0(&region()).expect("the first hub makes the keys").1,
+            pool_key,
             recovery: roster.recovery().expect("the federation has begun"),
         };
-        let packed = vec![fill; packed_bytes as usize];
+        let packed = plaintext(packed_bytes as usize, fill);
         let (manifest, chunks) = match seal_into(&running.store, draft_id, &packed, &facts, machine, &mut self.chance) {
             Ok(sealed) => sealed,
             Err(SealError::Out(WriteError::Full)) => return Ok(None),
+            Err(SealError::Out(WriteError::Faulted)) => {
+                self.disk_failed(at);
+                return Ok(None);
+            }
             Err(error) => return Err(Rule::Acknowledged.broken(&machine.name, format!("sealing: {error}"))),
         };
         self.trace.note(self.now, format_args!("{} seals {} of {case}", self.machines[at].name, manifest.id()));

@@ -42,7 +42,7 @@ pub(crate) enum Event {
     Dial { edge: usize },
     Heal { edge: usize },
     Strike(Kind),
-    DiskHasRoom { at: usize },
+    DiskIsWell { at: usize },
     Repents { at: usize },
     NameStandby { lost: usize },
     DiskTurn { at: usize, life: u64 },
@@ -112,7 +112,7 @@ impl<'a> World<'a> {
         for at in 0..world.machines.len() {
             world.boot(at)?;
         }
-        (0..world.network.edges.len()).for_each(|edge| world.foresee(10, Event::Dial { edge }));
+        (0..world.network.edges.len()).for_each(|edge| world.dial_in(edge, 10));
         (0..world.clinics.len()).for_each(|clinic| world.rouse_clinic(clinic));
         world.first_faults();
         Ok(world)
@@ -155,8 +155,8 @@ impl<'a> World<'a> {
             Event::Dial { edge } => self.dial(edge),
             Event::Heal { edge } => self.heal(edge),
             Event::Strike(kind) => self.strike(kind),
-            Event::DiskHasRoom { at } => {
-                self.disk_has_room(at);
+            Event::DiskIsWell { at } => {
+                self.disk_is_well(at);
                 Ok(())
             }
             Event::Repents { at } => {
@@ -234,8 +234,14 @@ impl<'a> World<'a> {
                     }
                     self.queue_work(at, work);
                 }
-                Output::Send { link, lane, bytes } => self.send(at, link, lane, bytes),
-                Output::Reset { link, reason } => self.reset(at, link, reason),
+                Output::Send { link, lane, bytes } => {
+                    self.check_message(at, link, lane, &bytes)?;
+                    self.send(at, link, lane, bytes);
+                }
+                Output::Reset { link, reason } => {
+                    self.check_reset(at, reason)?;
+                    self.reset(at, link, reason);
+                }
                 Output::WakeAt(mono) => {
                     let life = self.machines[at].life;
                     let Some(running) = &mut self.machines[at].running else { continue };
@@ -282,7 +288,8 @@ impl<'a> World<'a> {
                 self.look_at(at - self.federation.places.hubs().start, [*case]);
             }
             Notice::Case(case) => self.clinic_hears(at, case),
-            Notice::Roster | Notice::ParcelComplete(_) | Notice::PoolKey | Notice::Faulted => {}
+            Notice::Faulted => self.disk_failed(at),
+            Notice::Roster | Notice::ParcelComplete(_) | Notice::PoolKey => {}
         }
     }
 }

@@ -54,6 +54,19 @@ fn seeds_run_at_once_come_to_what_they_come_to_alone() {
 }
 
 #[test]
+fn a_revoked_member_that_others_still_believe_is_heard_and_counts_for_nothing() {
+    let scenario = &scenarios("revocations").unwrap()[0];
+    let mut said = 0;
+    for seed in 1..=40 {
+        let outcome = run(scenario, seed, Show::Nothing);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        said += outcome.happened.of(Count::SaidTooLate);
+        assert!(outcome.happened.of(Count::RefusedLinks) > 0, "seed {seed}");
+    }
+    assert!(said > 0, "nobody heard what a revoked member said");
+}
+
+#[test]
 fn a_ledger_knows_what_its_own_build_has_run_whatever_a_power_cut_left_of_its_last_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ledger");

@@ -10,6 +10,7 @@ mod liars;
 mod links;
 pub(crate) mod mains;
 mod power;
+mod revocations;
 mod tampering;
 
 use crate::{
@@ -36,15 +37,24 @@ pub enum Kind {
     Clocks,
     /// A machine's disk is full.
     FullDisks,
+    /// A write or a sync of a machine's disk fails, and nothing is written any more until a person starts it anew.
+    FailingDisks,
+    /// A machine's disk takes seconds for each sync.
+    SlowDisks,
     /// A bit of a parcel's file turns over.
     Rot,
+    /// A bit of a hub's or relay's journal turns over: its node starts with all it had, or says that the journal is
+    /// damaged, and gets back an earlier copy of its disk.
+    RottenJournals,
     /// The relay withholds, repeats, truncates and alters what it should forward.
     Tampering,
-    /// Members withhold, repeat, truncate and alter what they send, and say something else in a place of their own log to
-    /// some of their peers.
+    /// Members withhold, repeat, truncate and alter what they send, say something else in a place of their own log to
+    /// some of their peers, and sign for what they do not have.
     Liars,
     /// The home hub and its disk are gone for ever; a while later the ministry names its standby home.
     LostHub,
+    /// The ministry revokes a member, which knows nothing of it and goes on, while the network is in two parts.
+    Revocations,
 }
 
 impl Kind {
@@ -57,10 +67,13 @@ impl Kind {
             Self::Restores => &[Count::Backups],
             Self::Clocks => &[Count::ClockJumps],
             Self::FullDisks => &[Count::FullDisks],
-            Self::Rot => &[],
+            Self::FailingDisks | Self::Rot => &[],
+            Self::SlowDisks => &[Count::SlowSyncs],
+            Self::RottenJournals => &[Count::Backups],
             Self::Tampering => &[Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
             Self::Liars => &[Count::Forks, Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
             Self::LostHub => &[Count::LostHubs],
+            Self::Revocations => &[Count::Revocations],
         }
     }
 
@@ -71,9 +84,19 @@ impl Kind {
             Self::Crashes => &[Count::LostWrites],
             Self::Restores => &[Count::Restores],
             Self::FullDisks => &[Count::RefusedByDisk],
+            Self::FailingDisks => &[Count::FaultedDisks],
+            Self::RottenJournals => &[Count::DamagedJournals, Count::Restores],
+            Self::Revocations => &[Count::RefusedLinks],
             Self::Rot => &[Count::Rot],
-            Self::Liars => &[Count::Forks, Count::Withheld, Count::Repeated, Count::Truncated, Count::Altered],
-            Self::Partitions | Self::Clocks | Self::Tampering | Self::LostHub => &[],
+            Self::Liars => &[
+                Count::Forks,
+                Count::FalseReceipts,
+                Count::Withheld,
+                Count::Repeated,
+                Count::Truncated,
+                Count::Altered,
+            ],
+            Self::Partitions | Self::Clocks | Self::SlowDisks | Self::Tampering | Self::LostHub => &[],
         }
     }
 }
@@ -101,10 +124,14 @@ impl World<'_> {
             Kind::Restores => self.restore(for_ms),
             Kind::Clocks => self.jump_clock(),
             Kind::FullDisks => self.fill_disk(for_ms),
+            Kind::FailingDisks => self.fail_disk(for_ms),
+            Kind::SlowDisks => self.slow_disk(for_ms),
             Kind::Rot => self.rot(),
+            Kind::RottenJournals => self.rot_journal(for_ms),
             Kind::Tampering => self.tamper(for_ms),
-            Kind::Liars => self.lie(for_ms),
+            Kind::Liars => return self.lie(for_ms),
             Kind::LostHub => self.lose_hub(for_ms),
+            Kind::Revocations => return self.revoke(for_ms),
         }
         Ok(())
     }
@@ -117,7 +144,8 @@ impl World<'_> {
         for at in 0..self.machines.len() {
             self.machines[at].fuse = Fuse::Sound;
             self.repent(at);
-            self.disk_has_room(at);
+            self.disk_is_well(at);
+            self.replace_failed_disk(at);
             self.restart(at)?;
         }
         self.verify_rotten()
