@@ -83,10 +83,11 @@ pub fn picture(costs: &[Cost], days: u64) -> String {
     let decades = (most as f64 / least as f64).log10().max(0.1);
     let x = |spokes: usize| LEFT + (spokes as f64 / least as f64).log10() / decades * (WIDTH - LEFT - 40.0);
     let y = |micros: f64| HEIGHT - BOTTOM - micros / highest * (HEIGHT - BOTTOM - TOP);
+    let length = if days == 1 { "one simulated day".to_owned() } else { format!("{days} simulated days") };
     let mut out = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">
 <rect width="100%" height="100%" fill="#fff"/>
-<text x="{LEFT}" y="22" font-size="15">Processor time of a simulated event, fleet of {days} simulated days</text>
+<text x="{LEFT}" y="22" font-size="15">Processor time of a simulated event, fleet, {length}</text>
 <text x="{}" y="{}" text-anchor="middle">spokes</text>
 <text x="16" y="{}" transform="rotate(-90 16 {})" text-anchor="middle">microseconds an event</text>
 "##,

@@ -3,9 +3,14 @@
 use super::world::{FLOOR, World};
 use crate::{
     envelope::sign::SigningKey,
-    id::{FederationId, Incarnation},
-    log::{Event, Scope, event::Header, held::ScopeDigest},
-    node::{Input, Judgement, Lane, LinkId, Output, Switch},
+    id::{CaseId, FederationId, Incarnation},
+    log::{
+        Event, Scope,
+        body::{Body, StudyClosed},
+        event::Header,
+        held::ScopeDigest,
+    },
+    node::{Command, Input, Judgement, Lane, LinkId, Output, Switch},
     record::Stored,
     roster::Role::{self, Hub, Spoke},
     time::{Hlc, Mono, Now, Wall},
@@ -51,6 +56,23 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     *bytes.last_mut().unwrap() ^= 1;
     bytes
+}
+
+#[test]
+fn gossip_carries_an_event_once_it_is_on_disk() {
+    let mut world = gossiping(&[Spoke, Hub, Hub]);
+    let standby = 2;
+    world.connect(SPOKE, HUB);
+    world.run(1_000);
+    world.machines[SPOKE].journal_stuck = true;
+    let scope = Scope::Site(world.node(SPOKE).id());
+    let body = Box::new(Body::StudyClosed(StudyClosed { case: CaseId([1; 32]), parcels: Vec::new() }));
+    world.command(SPOKE, Command::Append { scope, body });
+    world.run(3_000);
+    assert!(world.node(standby).logs().is_empty());
+    world.machines[SPOKE].journal_stuck = false;
+    world.run(1_000);
+    assert_eq!(world.node(standby).logs().len(), 1);
 }
 
 #[test]
