@@ -3,7 +3,7 @@
 use crate::{
     checks::{Rule, Violation, events},
     happened::Count,
-    machine::Past,
+    machine::{Past, Running},
     world::World,
 };
 use radmesh_protocol::{
@@ -34,7 +34,7 @@ pub(crate) enum Made {
 impl World<'_> {
     /// Whether a machine's node knows that another is revoked.
     pub(crate) fn knows_revoked(&self, at: usize, other: usize) -> bool {
-        let standing = |running: &crate::machine::Running| {
+        let standing = |running: &Running| {
             running.node.roster().node(&self.machines[other].key.node_id()).map(|member| member.standing)
         };
         self.machines[other].past == Past::Revoked

@@ -101,14 +101,14 @@ pub(super) enum Due {
 }
 
 impl Early {
-    /// Takes what may wait; `Err` beyond that.
-    pub(super) fn add(&mut self, message: Message, bytes: usize) -> Result<(), ()> {
+    /// Whether a message of so many bytes may wait too.
+    pub(super) const fn has_room(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= EARLY_BYTES_MAX
+    }
+
+    pub(super) fn add(&mut self, message: Message, bytes: usize) {
         self.bytes += bytes;
-        if self.bytes > EARLY_BYTES_MAX {
-            return Err(());
-        }
         self.messages.push(message);
-        Ok(())
     }
 
     /// All of it, in order.

@@ -162,7 +162,9 @@ impl Node {
     /// A peer says something on a link that is not in use here. Before its HELLO nothing counts.
     pub(super) fn said_early(&mut self, link: LinkId, message: Message, bytes: usize, now: Now) {
         let Some(Contact { stage: Stage::Spare(_, early), .. }) = self.contacts.get_mut(link) else { return };
-        if early.add(message, bytes).is_err() {
+        if early.has_room(bytes) {
+            early.add(message, bytes);
+        } else {
             self.counters.refused_links += 1;
             self.reset(link, "the peer says too much before the link is in use", now);
         }

@@ -227,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_here_and_were_not_read_back_stay_here() {
+        let (mut shelf, mut sender, pace) = (Shelf::default(), Sender::default(), Pace::default());
+        let bulk = parcel_of(&mut shelf, 2 * 65_536, 1);
+        let parcel = shelf.get_mut(&bulk).unwrap();
+        parcel.lose(0..65_536);
+        parcel.wrote(0..65_536);
+        asked(Class::Routine, 0, &shelf, bulk, &mut sender);
+        let pieces = sender.fill(LinkId(1), &pace, &shelf, &mut Vec::new());
+        assert!(!pieces.is_empty() && pieces.iter().all(|piece| piece.offset >= 65_536), "{pieces:?}");
+    }
+
+    #[test]
     fn a_page_goes_before_its_first_piece_and_once() {
         let (mut shelf, mut sender, pace) = (Shelf::default(), Sender::default(), Pace::default());
         let bulk = parcel_of(&mut shelf, 65_536, 1);

@@ -3,10 +3,14 @@
 use super::world::World;
 use crate::{
     class::Class,
-    log::{Event, body::Body},
-    node::{Command, Lane, Notice, Output},
+    id::CaseId,
+    log::{
+        Event, Scope,
+        body::{Body, StudyClosed},
+    },
+    node::{Answer, Command, Input, Lane, Notice, Output},
     record::Stored,
-    roster::Role::{Hub, Spoke},
+    roster::Role::{Hub, Relay, Spoke},
     transfer::message::Message,
 };
 
@@ -53,6 +57,18 @@ fn a_file_that_reads_back_wrong_gets_no_receipt_until_it_is_mended() {
     assert!(world.is_complete(HUB, &parcel));
     assert_eq!(world.node(HUB).counters().damaged_files, 1);
     assert_eq!(world.fragment_bytes(SPOKE), parcel.bytes.len() as u64 + 65_536);
+}
+
+#[test]
+fn a_new_roster_makes_no_hub_sign_for_a_part() {
+    let mut world = World::new(&[Spoke, Hub, Relay]);
+    let parcel = world.announce(SPOKE, 600_000, Class::Routine);
+    world.connect(SPOKE, HUB);
+    world.until(10, |w| w.node(HUB).counters().received.fragment_bytes > 300_000);
+    let revocation = world.ministry.revoke(world.node(2).id());
+    world.command(HUB, Command::Statements(vec![revocation]));
+    assert_eq!((world.is_complete(HUB, &parcel), world.node(HUB).counters().receipts), (false, 0));
+    world.until(10, |w| w.has_receipt(SPOKE, HUB, &parcel));
 }
 
 #[test]
@@ -104,14 +120,14 @@ fn a_sealed_file_that_is_not_its_manifests_is_never_announced() {
     let sealed = Box::new(super::world::announcement(&parcel.manifest));
     let id = other.command(SPOKE, Command::Announce { manifest: parcel.manifest.bytes().to_vec(), sealed });
     other.run(100);
-    assert!(matches!(other.answer(SPOKE, id), Some(crate::node::Answer::Refused(_))));
+    assert!(matches!(other.answer(SPOKE, id), Some(Answer::Refused(_))));
     assert!(other.node(SPOKE).logs().is_empty());
 }
 
 #[test]
 fn a_manifest_whose_signature_does_not_hold_is_never_announced() {
     let mut world = World::new(&[Spoke, Hub]);
-    let parcel = world.seal_of(SPOKE, crate::id::CaseId([1; 32]), 5_000, Class::Routine);
+    let parcel = world.seal_of(SPOKE, CaseId([1; 32]), 5_000, Class::Routine);
     world.machines[SPOKE].disk.files.insert(parcel.manifest.id(), parcel.bytes.clone());
     let sealed = Box::new(super::world::announcement(&parcel.manifest));
     let mut manifest = parcel.manifest.bytes().to_vec();
@@ -119,8 +135,21 @@ fn a_manifest_whose_signature_does_not_hold_is_never_announced() {
     manifest[at] ^= 1;
     let id = world.command(SPOKE, Command::Announce { manifest, sealed });
     world.run(100);
-    assert!(matches!(world.answer(SPOKE, id), Some(crate::node::Answer::Refused(_))));
+    assert!(matches!(world.answer(SPOKE, id), Some(Answer::Refused(_))));
     assert!(world.node(SPOKE).logs().is_empty());
+}
+
+#[test]
+fn a_command_that_waits_for_a_disk_that_fails_is_refused() {
+    let mut world = World::new(&[Spoke, Hub]);
+    world.machines[SPOKE].journal_stuck = true;
+    let scope = Scope::Site(world.node(SPOKE).id());
+    let body = Box::new(Body::StudyClosed(StudyClosed { case: CaseId([1; 32]), parcels: Vec::new() }));
+    let id = world.command(SPOKE, Command::Append { scope, body });
+    world.run(1_000);
+    assert_eq!(world.answer(SPOKE, id), None);
+    world.input(SPOKE, Input::Stored(Stored::Faulted));
+    assert!(matches!(world.answer(SPOKE, id), Some(Answer::Refused(_))));
 }
 
 #[test]
@@ -129,7 +158,7 @@ fn a_node_whose_disk_failed_acknowledges_nothing_more() {
     let parcel = world.announce(SPOKE, 600_000, Class::Routine);
     world.connect(SPOKE, HUB);
     world.until(10, |w| w.node(HUB).counters().received.fragment_bytes > 300_000);
-    world.input(HUB, crate::node::Input::Stored(Stored::Faulted));
+    world.input(HUB, Input::Stored(Stored::Faulted));
     let sent = world.sent.len();
     world.connect(SPOKE, HUB);
     world.run(30_000);
@@ -137,8 +166,8 @@ fn a_node_whose_disk_failed_acknowledges_nothing_more() {
     assert!(!world.has_receipt(SPOKE, HUB, &parcel));
     assert!(world.machines[HUB].notices.contains(&Notice::Faulted));
     let id = world.command(HUB, Command::Verify);
-    assert!(matches!(world.answer(HUB, id), Some(crate::node::Answer::Refused(_))));
+    assert!(matches!(world.answer(HUB, id), Some(Answer::Refused(_))));
     let now = crate::time::Now::default();
-    world.machines[HUB].node.handle(crate::node::Input::Wake, now);
+    world.machines[HUB].node.handle(Input::Wake, now);
     assert!(!matches!(world.machines[HUB].node.poll_output(), Some(Output::Send { .. })));
 }
